@@ -1,0 +1,19 @@
+/* Threads, locks, and how many threads make sense here. With base/pool the only user of pthread.h. */
+#ifndef PH_BASE_THREAD_H
+#define PH_BASE_THREAD_H
+
+#include "base/err.h"
+
+#define PH_THREADS_MAX 512
+
+/* CPUs this process may really use: the affinity mask, cut down to the cgroup's CPU quota (v1 and
+ * v2, rounded up, every level up to the root). At least 1. */
+int ph_cpu_count(void);
+
+typedef struct ph_mutex ph_mutex;
+phial_status ph_mutex_new(ph_mutex **out, phial_error *err);
+void ph_mutex_free(ph_mutex *m);
+void ph_mutex_lock(ph_mutex *m);
+void ph_mutex_unlock(ph_mutex *m);
+
+#endif
