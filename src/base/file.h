@@ -35,7 +35,12 @@ bool ph_map_lost(const ph_map *map);
  * shorter now, before any page of it was touched. */
 phial_status ph_map_check(const ph_map *map, phial_error *err);
 
-typedef enum ph_map_advice { PH_MAP_SEQUENTIAL, PH_MAP_RANDOM, PH_MAP_WILLNEED, PH_MAP_RELEASE } ph_map_advice;
+typedef enum ph_map_advice {
+    PH_MAP_SEQUENTIAL,
+    PH_MAP_RANDOM,
+    PH_MAP_WILLNEED,
+    PH_MAP_RELEASE
+} ph_map_advice;
 /* A hint; failures are ignored. RELEASE gives the pages in the range back (they are read again from
  * the file on the next touch). */
 void ph_map_advise(const ph_map *map, size_t offset, size_t len, ph_map_advice advice);
@@ -43,7 +48,12 @@ void ph_map_advise(const ph_map *map, size_t offset, size_t len, ph_map_advice a
 /* Reads a whole file (or, path "-", standard input) of at most limit bytes. */
 phial_status ph_file_read(ph_buf *out, const char *path, size_t limit, phial_error *err);
 
-typedef enum ph_file_kind { PH_FILE_MISSING, PH_FILE_REGULAR, PH_FILE_DIRECTORY, PH_FILE_OTHER } ph_file_kind;
+typedef enum ph_file_kind {
+    PH_FILE_MISSING,
+    PH_FILE_REGULAR,
+    PH_FILE_DIRECTORY,
+    PH_FILE_OTHER
+} ph_file_kind;
 ph_file_kind ph_file_kind_of(const char *path);
 
 phial_status ph_dir_make(const char *path, phial_error *err); /* fine if it is there already */

@@ -11,7 +11,7 @@ typedef struct ph_rng {
 
 void ph_rng_seed(ph_rng *rng, uint64_t seed, uint64_t stream);
 uint64_t ph_rng_u64(ph_rng *rng);
-double ph_rng_f64(ph_rng *rng);             /* [0, 1) with 53 bits */
+double ph_rng_f64(ph_rng *rng);                 /* [0, 1) with 53 bits */
 uint64_t ph_rng_below(ph_rng *rng, uint64_t n); /* uniform in 0 .. n-1, n >= 1, unbiased */
 
 #endif

@@ -1,4 +1,5 @@
-/* Threads, locks, and how many threads make sense here. With base/pool the only user of pthread.h. */
+/* Threads, locks, and how many threads make sense here. With base/pool the only user of pthread.h.
+ */
 #ifndef PH_BASE_THREAD_H
 #define PH_BASE_THREAD_H
 

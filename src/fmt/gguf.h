@@ -19,12 +19,12 @@
 #include "base/str.h"
 
 /* Limits on what a file may claim. */
-#define PH_GGUF_MAX_TENSORS 65536
-#define PH_GGUF_MAX_KEYS 65536
-#define PH_GGUF_MAX_STRING (64u << 20)
-#define PH_GGUF_MAX_ARRAY (16u << 20)
-#define PH_GGUF_MAX_DIMS 4
-#define PH_GGUF_MAX_NAME 1024 /* bytes of a key or a tensor name */
+#define PH_GGUF_MAX_TENSORS       65536
+#define PH_GGUF_MAX_KEYS          65536
+#define PH_GGUF_MAX_STRING        (64u << 20)
+#define PH_GGUF_MAX_ARRAY         (16u << 20)
+#define PH_GGUF_MAX_DIMS          4
+#define PH_GGUF_MAX_NAME          1024 /* bytes of a key or a tensor name */
 #define PH_GGUF_DEFAULT_ALIGNMENT 32
 
 typedef enum ph_gguf_type {
@@ -58,7 +58,7 @@ typedef struct ph_gguf_tensor {
     uint32_t n_dims;
     uint64_t dims[PH_GGUF_MAX_DIMS]; /* innermost first, as in the file; unused ones are 1 */
     uint64_t n_elements;
-    uint64_t offset;     /* from the start of the file */
+    uint64_t offset; /* from the start of the file */
     uint64_t data_bytes;
     const uint8_t *data; /* borrowed from the mapping */
 } ph_gguf_tensor;

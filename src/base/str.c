@@ -1,0 +1,135 @@
+/* String views, escaping, number parsing; contract in str.h. */
+#include "base/str.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/utf8.h"
+
+bool ph_str_starts_with(ph_str s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return s.n >= n && memcmp(s.p, prefix, n) == 0;
+}
+
+bool ph_str_ends_with(ph_str s, const char *suffix)
+{
+    size_t n = strlen(suffix);
+    return s.n >= n && memcmp(s.p + s.n - n, suffix, n) == 0;
+}
+
+bool ph_str_escape(ph_buf *out, ph_str s, bool keep_layout)
+{
+    for (size_t i = 0; i < s.n;) {
+        size_t len;
+        uint32_t cp = ph_utf8_decode((const uint8_t *)s.p + i, s.n - i, &len);
+        bool control = cp == PH_UTF8_INVALID || cp < 0x20 || (cp >= 0x7f && cp <= 0x9f);
+        if (!control || (keep_layout && (cp == '\n' || cp == '\t'))) {
+            ph_buf_add(out, s.p + i, len);
+        } else {
+            for (size_t k = 0; k < len; k++) {
+                ph_buf_addf(out, "\\x%02x", (unsigned)(uint8_t)s.p[i + k]);
+            }
+        }
+        i += len;
+    }
+    return !out->failed;
+}
+
+bool ph_str_parse_u64(ph_str s, uint64_t *out)
+{
+    uint64_t v = 0;
+    if (s.n == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9' || !ph_mul_u64(&v, v, 10) ||
+            !ph_add_u64(&v, v, (uint64_t)(s.p[i] - '0'))) {
+            return false;
+        }
+    }
+    *out = v;
+    return true;
+}
+
+bool ph_str_parse_i64(ph_str s, int64_t *out)
+{
+    bool negative = s.n > 0 && s.p[0] == '-';
+    if (negative) {
+        s.p++;
+        s.n--;
+    }
+    uint64_t v;
+    if (!ph_str_parse_u64(s, &v) || v > (uint64_t)INT64_MAX + negative) {
+        return false;
+    }
+    *out = negative ? (int64_t)(0 - v) : (int64_t)v;
+    return true;
+}
+
+bool ph_str_parse_f64(ph_str s, double *out)
+{
+    char text[64];
+    if (s.n == 0 || s.n >= sizeof text) {
+        return false;
+    }
+    for (size_t i = 0; i < s.n; i++) { /* no blanks, hexadecimal, "nan" or "inf" */
+        if (strchr("0123456789+-.eE", s.p[i]) == NULL || s.p[i] == '\0') {
+            return false;
+        }
+        text[i] = s.p[i];
+    }
+    text[s.n] = '\0';
+    char *end;
+    errno = 0;
+    double v = strtod(text, &end);
+    if (*end != '\0' || !isfinite(v)) {
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
+size_t ph_str_distance(ph_str a, ph_str b)
+{
+    enum { MAX = 64 };
+    if (a.n > MAX || b.n > MAX) {
+        return SIZE_MAX;
+    }
+    size_t row[MAX + 1];
+    for (size_t j = 0; j <= b.n; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; i <= a.n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.n; j++) {
+            size_t best = diagonal + (a.p[i - 1] != b.p[j - 1]);
+            diagonal = row[j];
+            best = row[j] + 1 < best ? row[j] + 1 : best;
+            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            row[j] = best;
+        }
+    }
+    return row[b.n];
+}
+
+char *ph_strndup(const char *s, size_t n, phial_error *err)
+{
+    if (n == SIZE_MAX) {
+        ph_err_set(err, PHIAL_ERR_NO_MEMORY, "out of memory (a string of %zu bytes)", n);
+        return NULL;
+    }
+    char *copy = ph_alloc(n + 1, 1, err);
+    if (copy != NULL && n > 0) {
+        memcpy(copy, s, n);
+    }
+    return copy;
+}
+
+char *ph_strdup(const char *s, phial_error *err)
+{
+    return ph_strndup(s, strlen(s), err);
+}
