@@ -1,0 +1,144 @@
+/* The kernel table: one set of function pointers per instruction set, and what runs them.
+ *
+ * ph_kern_init() fills a table from the weakest instruction set up to the wanted one, so that an
+ * entry nobody made faster stays the scalar reference. The table is plain data, constant from then
+ * on. Model code does not call the entries: it calls the functions of kern/matmul.h, kern/rows.h
+ * and kern/attn.h, which run them on a pool of threads.
+ *
+ * Bits. Within one instruction set every output is defined to the last bit by its operands alone:
+ * not by thread count, neighbours in the batch, tile position or row count. The order of additions
+ * is part of each entry's contract below. Between instruction sets bits may differ (the reference
+ * rounds products before adding; the vector ones fuse).
+ *
+ * Threads: a table is immutable after ph_kern_init(); any number of threads may use it.
+ */
+#ifndef PH_KERN_KERN_H
+#define PH_KERN_KERN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/pool.h"
+#include "kern/quant.h"
+
+/* Dot products. The depth is cut into absolute blocks of PH_DOT_BLOCK. In a block, lane l of
+ * PH_DOT_LANES adds x[k]*w[k] for k = l, l + 32, l + 64, ... in this order, beginning with +0; a
+ * last incomplete group counts as filled up with zeros. The lanes are summed by halving
+ * (lane l + lane l + 16, then + 8, 4, 2, 1), the block sums in ascending order, the bias last. */
+#define PH_DOT_BLOCK 512
+#define PH_DOT_LANES 32
+
+#define PH_KV_PAGE      64  /* keys in a page of the KV cache; also the block of online softmax */
+#define PH_HEAD_MAX     256 /* largest head size attention takes */
+#define PH_ATTN_QUERIES 48  /* queries of a tile of attention */
+
+struct ph_kern;
+
+/* y[i] = dot(x, row i of w) + bias[i], i < n; rows of k elements, row_bytes apart. bias may be
+ * NULL. x, y, w have no alignment beyond their element's; y overlaps nothing. */
+typedef void (*ph_gemv_fn)(float *y, const float *x, const void *w, size_t row_bytes, size_t n,
+                           size_t k, const float *bias);
+
+/* One depth block of a matrix product on f32 operands:
+ * y[i][j] = (first ? s : y[i][j] + s), then + bias[j] if bias is given, where
+ * s = block sum of x[i][0..k) and w[j][0..k), k <= PH_DOT_BLOCK, i < m, j < n.
+ * ld in elements. */
+typedef struct ph_tile {
+    float *y;
+    const float *x, *w, *bias;
+    size_t ldy, ldx, ldw, m, n, k;
+    bool first;
+} ph_tile;
+
+/* One block of keys for a tile of queries of one head: online softmax.
+ * s[i][j] = scale * sum over c ascending of q[i][c] * k[c][j]; only the first n_keys + i keys (at
+ * most PH_KV_PAGE, at least 0) exist for query i, the others are not looked at. Then for each query
+ * that sees a key: m' = max(max, s), f = exp(max - m'), p = exp(s - m'), sum = sum*f + (p summed by
+ * halving over lanes), out = out*f, and out[c] += p[j] * v[j][c] for j ascending. Before the first
+ * block: max = -inf, sum = 0, out = 0. Scores may be as large as f32: nothing overflows below
+ * |s| = 3.4e38. */
+typedef struct ph_attn_tile {
+    const float *q; /* [n][ld_q], first d columns */
+    const float *k; /* [d][PH_KV_PAGE] */
+    const float *v; /* [PH_KV_PAGE][ld_v] */
+    float *out;     /* [n][ld_out] */
+    float *max;     /* [n] */
+    float *sum;     /* [n] */
+    float *p;       /* work space [n][PH_KV_PAGE] */
+    size_t ld_q, ld_v, ld_out;
+    size_t d;         /* head size; ld_v and ld_out are at least d rounded up to 16 */
+    size_t n;         /* queries, at most PH_ATTN_QUERIES */
+    ptrdiff_t n_keys; /* keys of the block that query 0 sees; may be <= 0 or > PH_KV_PAGE */
+    float scale;
+} ph_attn_tile;
+
+typedef struct ph_kern {
+    const char *isa; /* "ref", "avx2", "avx512" */
+
+    /* By ph_quant.index. */
+    ph_quantize_fn quantize[PH_N_QUANT];
+    ph_dequantize_fn dequantize[PH_N_QUANT];
+    ph_gemv_fn gemv[PH_N_QUANT]; /* NULL: dequantize and tile do it; same bits either way */
+
+    void (*tile)(const ph_tile *t);
+
+    /* One row of n numbers: mean, then biased variance of x - mean, both summed over PH_DOT_LANES
+     * lanes by halving; y = (x - mean) / sqrt(var + eps) * weight + bias. y may be x. */
+    void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t n,
+                      float eps);
+    /* y = gelu_new(x), the tanh form; y may be x. Within 4 ulp of max(|y|, |x|/4096) for every
+     * finite x; -inf gives NaN, as the formula does. Elements do not influence each other. */
+    void (*gelu)(float *y, const float *x, size_t n);
+    /* y = (a + b) + c; y may be any of them. */
+    void (*add3)(float *y, const float *a, const float *b, const float *c, size_t n);
+    /* One head, NeoX halves, half = rotary dimensions / 2, in place:
+     * x[i], x[i+half] = x[i]*cos[i] - x[i+half]*sin[i], x[i+half]*cos[i] + x[i]*sin[i]. */
+    void (*rope)(float *x, const float *cos, const float *sin, size_t half);
+    /* In place, n >= 1; the sum is over PH_DOT_LANES lanes by halving. exp within 2 ulp. */
+    void (*softmax)(float *x, size_t n);
+
+    void (*attn)(const ph_attn_tile *t);
+    /* dst[r][j] = src[r][j] * scale[j], rows of PH_KV_PAGE; and dst[r][c] = src[r][c] * scale[r],
+     * rows of n. Rows of dst are ld_dst apart, of src back to back. */
+    void (*scale_lanes_i8)(float *dst, const int8_t *src, const float *scale, size_t rows);
+    void (*scale_rows_i8)(float *dst, size_t ld_dst, const int8_t *src, const float *scale,
+                          size_t rows, size_t n);
+} ph_kern;
+
+#define PH_ISA(name) void ph_kern_fill_##name(ph_kern *kern);
+#include "kern/isa.def"
+#undef PH_ISA
+
+/* Fills the table for an instruction set by name, or, with isa NULL, for the one the environment
+ * variable PHIAL_CPU names, or else the strongest this CPU and system have.
+ * PHIAL_ERR_ARGUMENT: unknown name (the message lists the choices).
+ * PHIAL_ERR_UNSUPPORTED: the CPU or the system lacks it. */
+phial_status ph_kern_init(ph_kern *kern, const char *isa, phial_error *err);
+
+/* Name of instruction set i, weakest first; NULL behind the last. */
+const char *ph_kern_isa(size_t i);
+
+#define PH_ISA(name) bool ph_cpu_has_##name(void);
+#include "kern/isa.def"
+#undef PH_ISA
+
+/* What a computation needs to run: table, threads, and work space made once, so that no kernel
+ * allocates. Serves one caller at a time. */
+typedef struct ph_work {
+    const ph_kern *kern;  /* borrowed until ph_work_close() */
+    ph_pool *pool;        /* borrowed until ph_work_close() */
+    unsigned char *bytes; /* owned: PH_WORK_BYTES for each thread */
+} ph_work;
+
+/* Room of one thread: 96 rows of weights and 16 of activations of one depth block for a product;
+ * for attention K and V of a page at the largest head size, scores and outputs of a tile. */
+#define PH_WORK_BYTES ((size_t)256 << 10)
+
+phial_status ph_work_open(ph_work *work, const ph_kern *kern, ph_pool *pool, phial_error *err);
+void ph_work_close(ph_work *work);
+/* Start of a thread's room, aligned to PH_CACHE_LINE. */
+void *ph_work_at(const ph_work *work, int thread);
+
+#endif

@@ -1,0 +1,22 @@
+/* The scalar reference kernels. Contracts: the entries of ph_kern in kern/kern.h. */
+#ifndef PH_KERN_REF_REF_H
+#define PH_KERN_REF_REF_H
+
+#include "kern/kern.h"
+
+void ph_ref_tile(const ph_tile *t);
+void ph_ref_layernorm(float *y, const float *x, const float *weight, const float *bias, size_t n,
+                      float eps);
+void ph_ref_gelu(float *y, const float *x, size_t n);
+void ph_ref_add3(float *y, const float *a, const float *b, const float *c, size_t n);
+void ph_ref_rope(float *x, const float *cos, const float *sin, size_t half);
+void ph_ref_softmax(float *x, size_t n);
+void ph_ref_attn(const ph_attn_tile *t);
+void ph_ref_scale_lanes_i8(float *dst, const int8_t *src, const float *scale, size_t rows);
+void ph_ref_scale_rows_i8(float *dst, size_t ld_dst, const int8_t *src, const float *scale,
+                          size_t rows, size_t n);
+
+/* Sum of PH_DOT_LANES numbers by halving; destroys them. */
+float ph_ref_halve(float lanes[PH_DOT_LANES]);
+
+#endif

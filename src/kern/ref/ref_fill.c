@@ -1,0 +1,23 @@
+/* The scalar reference's entries of the kernel table: the truth the vector kernels are tested
+ * against, and what runs where there are none. */
+#include "kern/ref/ref.h"
+
+void ph_kern_fill_ref(ph_kern *kern)
+{
+    kern->isa = "ref";
+    for (int i = 0; i < PH_N_QUANT; i++) {
+        const ph_quant *quant = ph_quant_at((ph_quant_index)i);
+        kern->quantize[i] = quant->quantize;
+        kern->dequantize[i] = quant->dequantize;
+        kern->gemv[i] = NULL;
+    }
+    kern->tile = ph_ref_tile;
+    kern->layernorm = ph_ref_layernorm;
+    kern->gelu = ph_ref_gelu;
+    kern->add3 = ph_ref_add3;
+    kern->rope = ph_ref_rope;
+    kern->softmax = ph_ref_softmax;
+    kern->attn = ph_ref_attn;
+    kern->scale_lanes_i8 = ph_ref_scale_lanes_i8;
+    kern->scale_rows_i8 = ph_ref_scale_rows_i8;
+}
