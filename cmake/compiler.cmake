@@ -8,6 +8,9 @@ if(PHIAL_SANITIZE)
     add_compile_options(-fsanitize=${PHIAL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${PHIAL_SANITIZE})
 endif()
+if(PHIAL_LIBFUZZER)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 
 function(phial_warnings target)
     target_compile_options(${target} PRIVATE

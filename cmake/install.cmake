@@ -1,0 +1,16 @@
+# cmake --install: the program, both libraries, the public headers, phial.pc.
+
+install(TARGETS phial phial_static phial_shared)
+install(DIRECTORY include/phial DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+
+# The prefix may be chosen as late as `cmake --install --prefix`, so phial.pc is made then.
+set(PC_TEMPLATE ${CMAKE_CURRENT_SOURCE_DIR}/cmake/phial.pc.in)
+install(CODE "
+    set(PROJECT_VERSION \"${PROJECT_VERSION}\")
+    set(PROJECT_DESCRIPTION \"${PROJECT_DESCRIPTION}\")
+    set(CMAKE_INSTALL_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
+    set(CMAKE_INSTALL_INCLUDEDIR \"${CMAKE_INSTALL_INCLUDEDIR}\")
+    configure_file(\"${PC_TEMPLATE}\" \"${CMAKE_CURRENT_BINARY_DIR}/phial.pc\" @ONLY)
+    file(INSTALL \"${CMAKE_CURRENT_BINARY_DIR}/phial.pc\"
+         DESTINATION \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/pkgconfig\")
+")

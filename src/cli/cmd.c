@@ -1,0 +1,49 @@
+/* The table of commands, made from cmd.def. */
+#include "cli/cmd.h"
+
+#include <string.h>
+
+#include "base/str.h"
+
+#define PH_CMD(name, summary) extern const ph_cmd ph_cmd_##name;
+#include "cli/cmd.def"
+#undef PH_CMD
+
+static const ph_cmd_row rows[] = {
+#define PH_CMD(name, summary) {#name, summary, &ph_cmd_##name},
+#include "cli/cmd.def"
+#undef PH_CMD
+};
+
+size_t ph_cmd_count(void)
+{
+    return sizeof rows / sizeof rows[0];
+}
+
+const ph_cmd_row *ph_cmd_at(size_t i)
+{
+    return i < ph_cmd_count() ? &rows[i] : NULL;
+}
+
+const ph_cmd_row *ph_cmd_find(const char *name)
+{
+    for (size_t i = 0; i < ph_cmd_count(); i++) {
+        if (strcmp(rows[i].name, name) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+const ph_cmd_row *ph_cmd_nearest(const char *name)
+{
+    const ph_cmd_row *best = NULL;
+    size_t best_distance = 3;
+    for (size_t i = 0; i < ph_cmd_count(); i++) {
+        size_t d = ph_str_distance(ph_str_from(name), ph_str_from(rows[i].name));
+        if (d < best_distance && d < strlen(rows[i].name)) {
+            best = &rows[i];
+            best_distance = d;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,17 @@
+/* Help texts, made from the commands' tables. */
+#ifndef PH_CLI_USAGE_H
+#define PH_CLI_USAGE_H
+
+#include "base/buf.h"
+#include "cli/cmd.h"
+
+/* All commands, one line each. */
+void ph_usage_overview(ph_buf *out);
+
+/* "phial tokenize -m MODEL [options] [TEXT]" */
+void ph_usage_line(ph_buf *out, const ph_cmd_row *row);
+
+/* Everything about one command. */
+void ph_usage_command(ph_buf *out, const ph_cmd_row *row);
+
+#endif

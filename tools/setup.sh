@@ -1,0 +1,91 @@
+# What ./run and ./test share, for any POSIX shell: find out which packages are missing (usually
+# none), install only those, build when something changed. Nothing else on the machine is touched.
+
+say() {
+    echo "$me: $*" >&2
+}
+
+die() {
+    say "$*"
+    exit 1
+}
+
+has_package() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# need COMMAND PACKAGE, need_lib PKG_CONFIG_NAME PACKAGE: notes the package if what it gives is absent.
+missing=
+need() {
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+
+need_lib() {
+    has_package "$2" && return
+    command -v pkg-config >/dev/null 2>&1 && pkg-config --exists "$1" 2>/dev/null && return
+    missing="$missing $2"
+}
+
+need_build_packages() {
+    command -v cc >/dev/null 2>&1 || need gcc gcc
+    [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+    need cmake cmake
+    need ninja ninja-build
+    need pkg-config pkg-config
+    need_lib jansson libjansson-dev
+    need_lib libxxhash libxxhash-dev
+}
+
+apt() {
+    if [ "$(id -u)" -eq 0 ]; then
+        DEBIAN_FRONTEND=noninteractive apt-get "$@" </dev/null
+    else
+        sudo DEBIAN_FRONTEND=noninteractive apt-get "$@" </dev/null
+    fi
+}
+
+install_missing() {
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null 2>&1 ||
+        die "missing:$missing (Debian's names). There is no apt-get here; please install them and try again."
+    if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null 2>&1; then
+        die "missing packages:$missing. This needs root and there is no sudo; as root: apt-get install$missing"
+    fi
+    say "installing missing packages:$missing"
+    log=$(mktemp) || die "cannot make a temporary file"
+    # Stale package lists are the usual reason for a failed install, and an unreachable mirror for a
+    # failed update: only the install decides.
+    apt update -q >"$log" 2>&1 || true
+    # shellcheck disable=SC2086 # a list of words
+    if ! apt install -q -y --no-install-recommends $missing >>"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        die "apt-get could not install:$missing (its last words are above)"
+    fi
+    rm -f "$log"
+    missing=
+}
+
+# build PRESET: silent unless it takes work or fails.
+build() {
+    preset=$1
+    folder=build/$preset
+    log=$folder/build.log
+    mkdir -p "$folder" || die "cannot write in $PWD/build"
+    # A cache made for the same files at another path (a moved or copied tree) would be refused.
+    if [ -f "$folder/CMakeCache.txt" ] &&
+        ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "$folder/CMakeCache.txt"; then
+        rm -rf "$folder/CMakeCache.txt" "$folder/CMakeFiles"
+    fi
+    if [ ! -f "$folder/build.ninja" ]; then
+        say "building ($preset), a minute or so"
+        if ! cmake --preset "$preset" >"$log" 2>&1; then
+            tail -n 30 "$log" >&2
+            die "cmake could not configure the preset '$preset' (all of it: $log)"
+        fi
+    fi
+    if ! cmake --build --preset "$preset" >"$log" 2>&1; then
+        grep -v '^\[' "$log" | tail -n 60 >&2
+        die "the build of preset '$preset' failed (all of it: $log)"
+    fi
+}
