@@ -1,0 +1,20 @@
+/* Everything at once. */
+#ifndef PHIAL_PHIAL_H
+#define PHIAL_PHIAL_H
+
+#include "phial/error.h"
+#include "phial/model.h"
+#include "phial/session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* "0.1.0" */
+PHIAL_API const char *phial_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

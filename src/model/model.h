@@ -1,0 +1,35 @@
+/* Inside of a model; contract in include/phial/model.h. */
+#ifndef PH_MODEL_MODEL_H
+#define PH_MODEL_MODEL_H
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "model/arch.h"
+#include "model/source.h"
+
+/* A weight matrix as it lies in the file, and its bias as f32. */
+typedef struct ph_mat {
+    const uint8_t *data; /* [n_out][n_in] */
+    ph_dtype type;
+    uint32_t n_out, n_in;
+    const float *bias; /* [n_out], or NULL */
+} ph_mat;
+
+typedef struct ph_norm {
+    const float *weight, *bias; /* [n]; weight NULL: there is no such norm */
+} ph_norm;
+
+struct phial_model {
+    char *path;
+    const ph_arch *arch;
+    ph_source *source;
+    ph_hparams hp;
+    ph_log log;
+    ph_arena arena; /* small tensors as f32, tables, the architecture's own structs */
+    const void *weights;
+    const float *rope_cos, *rope_sin; /* [n_ctx_max][n_rot / 2] */
+};
+
+const ph_hparams *ph_model_hparams(const phial_model *model);
+
+#endif
