@@ -31,7 +31,7 @@ static struct guard_slot {
     atomic_size_t size;
     atomic_bool lost;
 } guard_slots[PH_MAP_MAX];
-static atomic_int guard_users;
+static int guard_users; /* under the lock, like the handler itself */
 static atomic_flag guard_lock = ATOMIC_FLAG_INIT;
 static struct sigaction guard_previous;
 
@@ -72,11 +72,25 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
     pass_on(sig, info, context);
 }
 
-static void guard_enter(void)
+static bool guard_installed(void)
+{
+    struct sigaction now;
+    return sigaction(SIGBUS, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+           now.sa_sigaction == on_sigbus;
+}
+
+static void guard_take_lock(void)
 {
     while (atomic_flag_test_and_set_explicit(&guard_lock, memory_order_acquire)) {
     }
-    if (atomic_fetch_add(&guard_users, 1) == 0) {
+}
+
+/* Every new mapping makes sure of the handler: somebody else may have replaced it meanwhile. */
+static void guard_enter(void)
+{
+    guard_take_lock();
+    guard_users++;
+    if (!guard_installed()) {
         struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
         sigemptyset(&action.sa_mask);
         sigaction(SIGBUS, &action, &guard_previous);
@@ -86,14 +100,10 @@ static void guard_enter(void)
 
 static void guard_leave(void)
 {
-    while (atomic_flag_test_and_set_explicit(&guard_lock, memory_order_acquire)) {
-    }
-    if (atomic_fetch_sub(&guard_users, 1) == 1) {
-        struct sigaction now;
-        sigaction(SIGBUS, NULL, &now);
-        if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_sigbus) {
-            sigaction(SIGBUS, &guard_previous, NULL);
-        }
+    guard_take_lock();
+    guard_users--;
+    if (guard_users == 0 && guard_installed()) {
+        sigaction(SIGBUS, &guard_previous, NULL);
     }
     atomic_flag_clear_explicit(&guard_lock, memory_order_release);
 }
