@@ -186,12 +186,13 @@ void ph_map_close(ph_map *m)
     if (m == NULL) {
         return;
     }
-    if (m->data != NULL) {
-        munmap(m->data, m->size);
-    }
+    /* The slot first: the address may belong to another thread's mapping as soon as it is free. */
     if (m->slot >= 0) {
         atomic_store(&guard_slots[m->slot].start, 0);
         guard_leave();
+    }
+    if (m->data != NULL) {
+        munmap(m->data, m->size);
     }
     if (m->fd >= 0) {
         close(m->fd);
