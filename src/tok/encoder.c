@@ -1,0 +1,231 @@
+/* Encoding: added tokens are cut out, the rest is cut into words, and each word is looked up.
+ *
+ * Text repeats its words, so most of the work is a table of recent words in the encoder (two
+ * compares of 8 bytes, ids stored beside the key). Behind it lies the tokenizer's table of tokens
+ * that are their own encoding, and behind that BPE. Words over PH_WORD_MAX bytes, which are rare,
+ * are always encoded anew.
+ */
+#include "tok/tok.h"
+
+#include <string.h>
+
+#include "tok/pretok.h"
+
+/* log2 of the entries of the table of recent words: half a megabyte, which fits the L2 cache of
+ * current processors. Larger ones were slower on English text, not faster. */
+#define RECENT_BITS 14
+#define RECENT_IDS  3
+
+typedef struct recent {
+    ph_word word; /* hi 0: empty */
+    uint32_t ids[RECENT_IDS];
+    uint32_t n_ids;
+} recent;
+
+struct phial_encoder {
+    const phial_tokenizer *t; /* borrowed */
+    recent *words;            /* owned; direct-mapped */
+    uint32_t *ids;            /* owned */
+    size_t n_ids;
+    size_t cap_ids;
+    size_t *offsets; /* owned */
+    size_t cap_offsets;
+    bool offsets_done;
+    ph_bpe_scratch scratch;
+    const uint8_t *safe; /* 16 bytes may be read at every place before this */
+    phial_error *err;    /* of the run */
+};
+
+phial_status phial_encoder_new(phial_encoder **out, const phial_tokenizer *t, phial_error *err)
+{
+    *out = NULL;
+    phial_encoder *e = ph_alloc(1, sizeof *e, err);
+    if (e == NULL)
+        return PHIAL_ERR_NO_MEMORY;
+    e->t = t;
+    e->cap_ids = 1024;
+    e->words = ph_alloc((size_t)1 << RECENT_BITS, sizeof *e->words, err);
+    e->ids = ph_alloc(e->cap_ids, sizeof *e->ids, err);
+    if (e->words == NULL || e->ids == NULL) {
+        phial_encoder_free(e);
+        return PHIAL_ERR_NO_MEMORY;
+    }
+    *out = e;
+    return PHIAL_OK;
+}
+
+void phial_encoder_free(phial_encoder *e)
+{
+    if (e == NULL)
+        return;
+    ph_free(e->words);
+    ph_free(e->ids);
+    ph_free(e->offsets);
+    ph_bpe_scratch_free(&e->scratch);
+    ph_free(e);
+}
+
+uint64_t ph_encoder_steps(const phial_encoder *e)
+{
+    return e->scratch.n_steps;
+}
+
+/* Room for n more ids. */
+static bool grow(phial_encoder *e, size_t n)
+{
+    size_t cap = e->cap_ids + e->cap_ids / 2;
+    cap = cap < e->n_ids + n ? e->n_ids + n : cap;
+    uint32_t *ids = ph_realloc(e->ids, cap, sizeof *ids, e->err);
+    if (ids == NULL)
+        return false;
+    e->ids = ids;
+    e->cap_ids = cap;
+    return true;
+}
+
+/* The token these bytes are, or PHIAL_TOKEN_NONE if they become several. */
+static uint32_t find_whole(const phial_tokenizer *t, ph_word w, uint64_t hash)
+{
+    uint32_t i = (uint32_t)(hash >> t->whole_shift);
+    for (; t->whole[i].word.hi != 0; i = (i + 1) & t->whole_mask)
+        if (t->whole[i].word.lo == w.lo && t->whole[i].word.hi == w.hi)
+            return t->whole[i].id;
+    return PHIAL_TOKEN_NONE;
+}
+
+/* A word that is not in the table of recent words; there is room for n ids. */
+static bool encode_new(phial_encoder *e, recent *slot, ph_word w, uint64_t hash, const uint8_t *p,
+                       size_t n)
+{
+    uint32_t *out = e->ids + e->n_ids;
+    size_t n_out = 1;
+    out[0] = find_whole(e->t, w, hash);
+    if (out[0] == PHIAL_TOKEN_NONE)
+        n_out = ph_bpe_encode(out, &e->t->bpe, &e->scratch, p, n, e->err);
+    e->n_ids += n_out;
+    if (n_out <= RECENT_IDS) {
+        slot->word = w;
+        slot->n_ids = (uint32_t)n_out;
+        memcpy(slot->ids, out, n_out * sizeof *out);
+    }
+    return true;
+}
+
+static bool encode_long_word(phial_encoder *e, const uint8_t *p, size_t n)
+{
+    size_t n_out = ph_bpe_encode(e->ids + e->n_ids, &e->t->bpe, &e->scratch, p, n, e->err);
+    e->n_ids += n_out;
+    return n_out > 0;
+}
+
+/* Text without added tokens. */
+static bool encode_span(phial_encoder *e, const uint8_t *p, const uint8_t *end)
+{
+    while (p < end) {
+        const uint8_t *next = ph_pretok_gpt2(p, end);
+        size_t n = (size_t)(next - p);
+        /* A token has at least one byte; RECENT_IDS are always written. */
+        if (e->cap_ids - e->n_ids < n + RECENT_IDS && !grow(e, n + RECENT_IDS))
+            return false;
+        if (n > PH_WORD_MAX) {
+            if (!encode_long_word(e, p, n))
+                return false;
+        } else {
+            ph_word w = p < e->safe ? ph_word_load(p, n) : ph_word_from(p, n);
+            uint64_t hash = ph_word_hash(w);
+            recent *slot = &e->words[hash >> (64 - RECENT_BITS)];
+            if (slot->word.lo == w.lo && slot->word.hi == w.hi) {
+                memcpy(e->ids + e->n_ids, slot->ids, sizeof slot->ids);
+                e->n_ids += slot->n_ids;
+            } else if (!encode_new(e, slot, w, hash, p, n)) {
+                return false;
+            }
+        }
+        p = next;
+    }
+    return true;
+}
+
+static bool put_id(phial_encoder *e, uint32_t id)
+{
+    if (e->n_ids == e->cap_ids && !grow(e, 1))
+        return false;
+    e->ids[e->n_ids++] = id;
+    return true;
+}
+
+/* Cuts at the added tokens of the second pass. */
+static bool encode_part(phial_encoder *e, const ph_added *second, const uint8_t *p,
+                        const uint8_t *end)
+{
+    while (p < end) {
+        uint32_t id = 0;
+        size_t len = 0;
+        const uint8_t *at = ph_added_find(second, p, end, &id, &len);
+        if (!encode_span(e, p, at) || (at < end && !put_id(e, id)))
+            return false;
+        p = at + len;
+    }
+    return true;
+}
+
+phial_status phial_encoder_run(phial_encoder *e, const void *text, size_t n, uint32_t flags,
+                               phial_error *err)
+{
+    e->n_ids = 0;
+    e->offsets_done = false;
+    if (flags & ~PHIAL_ENCODE_SPECIAL)
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "unknown encoding flags 0x%x", (unsigned)flags);
+    if (n > PHIAL_TEXT_MAX)
+        return ph_err_set(err, PHIAL_ERR_LIMIT, "a text of %zu bytes; at most %zu are supported", n,
+                          PHIAL_TEXT_MAX);
+    if (n == 0)
+        return PHIAL_OK;
+    int control = (flags & PHIAL_ENCODE_SPECIAL) != 0;
+    const uint8_t *p = text;
+    const uint8_t *end = p + n;
+    e->err = err;
+    e->safe = n < 16 ? p : end - 15;
+    bool ok = true;
+    while (p < end && ok) {
+        uint32_t id = 0;
+        size_t len = 0;
+        const uint8_t *at = ph_added_find(&e->t->first[control], p, end, &id, &len);
+        ok = encode_part(e, &e->t->second[control], p, at) && (at == end || put_id(e, id));
+        p = at + len;
+    }
+    e->err = NULL;
+    if (!ok) {
+        e->n_ids = 0;
+        return PHIAL_ERR_NO_MEMORY;
+    }
+    return PHIAL_OK;
+}
+
+const uint32_t *phial_encoder_ids(const phial_encoder *e, size_t *n)
+{
+    *n = e->n_ids;
+    return e->ids;
+}
+
+const size_t *phial_encoder_offsets(phial_encoder *e, phial_error *err)
+{
+    if (e->offsets_done)
+        return e->offsets;
+    if (e->cap_offsets < e->n_ids + 1) {
+        size_t *offsets = ph_realloc(e->offsets, e->n_ids + 1, sizeof *offsets, err);
+        if (offsets == NULL)
+            return NULL;
+        e->offsets = offsets;
+        e->cap_offsets = e->n_ids + 1;
+    }
+    /* Nothing is normalized and nothing dropped: the tokens' own lengths are the offsets. */
+    size_t at = 0;
+    for (size_t i = 0; i < e->n_ids; i++) {
+        e->offsets[i] = at;
+        at += e->t->vocab.tokens[e->ids[i]].text.n;
+    }
+    e->offsets[e->n_ids] = at;
+    e->offsets_done = true;
+    return e->offsets;
+}
