@@ -179,7 +179,7 @@ static void check_sequence(const golden *g, const phial_model_info *info, phial_
                .n_embd = info->n_embd,
                .mean_logits = test_calloc(info->n_vocab, sizeof(double)),
                .mean_hidden = test_calloc(info->n_embd, sizeof(double))};
-    int32_t *ids = test_malloc(w.n * sizeof *ids);
+    uint32_t *ids = test_malloc(w.n * sizeof *ids);
     memcpy(ids, ids_tensor->data, w.n * sizeof *ids);
     phial_error err = {0};
     phial_session *s = NULL;
@@ -213,13 +213,13 @@ static void check_sequence(const golden *g, const phial_model_info *info, phial_
 }
 
 /* The most likely id; HF's generate() takes the first of equal ones. */
-static int32_t argmax(const float *logits, size_t n)
+static uint32_t argmax(const float *logits, size_t n)
 {
     size_t best = 0;
     for (size_t i = 1; i < n; i++) {
         best = logits[i] > logits[best] ? i : best;
     }
-    return (int32_t)best;
+    return (uint32_t)best;
 }
 
 static void check_greedy(const golden *g, const phial_model_info *info, phial_engine *engine)
@@ -234,12 +234,12 @@ static void check_greedy(const golden *g, const phial_model_info *info, phial_en
     for (size_t p = 0; p < ph_json_count(list); p++) {
         const ph_json *prompt = ph_json_get(ph_json_at(list, p), "prompt_ids");
         const ph_json *want = ph_json_get(ph_json_at(list, p), "new_ids");
-        int32_t ids[512];
+        uint32_t ids[512];
         size_t n = ph_json_count(prompt);
         for (size_t i = 0; i < n; i++) {
             int64_t id = 0;
             assert_true(ph_json_int(ph_json_at(prompt, i), &id));
-            ids[i] = (int32_t)id;
+            ids[i] = (uint32_t)id;
         }
         phial_session *s = NULL;
         assert_int_equal(phial_session_new(&s, engine, 0, &err), PHIAL_OK);

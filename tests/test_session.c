@@ -18,7 +18,7 @@
 
 enum { N_IDS = 200, N_VOCAB = 512 };
 
-static int32_t IDS[N_IDS];
+static uint32_t IDS[N_IDS];
 static phial_model *model;
 
 static int open_model(void **state)
@@ -26,7 +26,7 @@ static int open_model(void **state)
     (void)state;
     const char *path = ph_testdata("golden/tiny-phi-a");
     for (int i = 0; i < N_IDS; i++) {
-        IDS[i] = (i * 7919 + 13) % N_VOCAB;
+        IDS[i] = (uint32_t)(i * 7919 + 13) % N_VOCAB;
     }
     phial_error err = {0};
     if (path != NULL && phial_model_open(&model, path, NULL, &err) != PHIAL_OK) {
@@ -173,7 +173,7 @@ static void common_beginnings_are_reused(void **state)
     sync_to(s, 60); /* a beginning: its last token's logits are computed again */
     assert_int_equal(phial_session_n_reused(s), 59);
     assert_int_equal(phial_session_tokens(s).n, 60);
-    int32_t changed[60];
+    uint32_t changed[60];
     memcpy(changed, IDS, sizeof changed);
     changed[30] ^= 1;
     assert_int_equal(phial_session_sync(s, changed, 60, NULL), PHIAL_OK);
@@ -195,9 +195,9 @@ static void impossible_lists_are_refused(void **state)
     assert_int_equal(phial_session_sync(s, IDS, 11, &err), PHIAL_ERR_CONTEXT_FULL);
     assert_non_null(strstr(err.message, "11"));
     assert_non_null(strstr(err.message, "10"));
-    int32_t bad[] = {1, N_VOCAB};
+    uint32_t bad[] = {1, N_VOCAB};
     assert_int_equal(phial_session_sync(s, bad, 2, &err), PHIAL_ERR_ARGUMENT);
-    bad[1] = -1;
+    bad[1] = UINT32_MAX;
     assert_int_equal(phial_session_sync(s, bad, 2, &err), PHIAL_ERR_ARGUMENT);
     phial_session *twice[] = {s, s};
     const phial_tokens lists[] = {{IDS, 2}, {IDS, 3}};

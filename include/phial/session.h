@@ -65,13 +65,13 @@ PHIAL_API uint32_t phial_session_n_ctx(const phial_session *session);
  * one. The longest common beginning with what it holds is kept. On error the session holds a
  * beginning of ids (perhaps empty), and has no logits. Errors: ARGUMENT (n is 0, an id is not below
  * n_vocab), CONTEXT_FULL (both numbers are named), CANCELLED, FILE_CHANGED. */
-PHIAL_API phial_status phial_session_sync(phial_session *session, const int32_t *ids, size_t n,
+PHIAL_API phial_status phial_session_sync(phial_session *session, const uint32_t *ids, size_t n,
                                           phial_error *err);
 
 /* The same for several sessions of one engine at once (each at most once in the list); faster than
  * one after the other. An error stops all of them. */
 typedef struct phial_tokens {
-    const int32_t *ids; /* borrowed for the call */
+    const uint32_t *ids; /* borrowed for the call */
     size_t n;
 } phial_tokens;
 

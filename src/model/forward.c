@@ -2,7 +2,7 @@
 #include "model/forward.h"
 
 #include "base/mem.h"
-#include "model/model.h"
+#include "model/model_struct.h"
 
 phial_status ph_kv_layout_init(ph_kv_layout *layout, const phial_model *model, ph_kv_type type,
                                phial_error *err)

@@ -28,7 +28,7 @@ phial_status ph_kv_layout_init(ph_kv_layout *layout, const phial_model *model, p
                                phial_error *err);
 
 typedef struct ph_part {
-    const int32_t *ids;    /* [n], borrowed */
+    const uint32_t *ids;   /* [n], borrowed */
     size_t n;              /* at least 1 */
     size_t pos0;           /* position of ids[0] in its sequence */
     uint8_t *const *pages; /* page i holds positions PH_KV_PAGE * i and on */

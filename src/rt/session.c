@@ -127,10 +127,10 @@ static phial_status check_list(const phial_session *s, const phial_tokens *list,
                           list->n, s->kv.n_ctx);
     }
     for (size_t i = 0; i < list->n; i++) {
-        if (list->ids[i] < 0 || (uint32_t)list->ids[i] >= n_vocab) {
+        if (list->ids[i] >= n_vocab) {
             return ph_err_set(err, PHIAL_ERR_ARGUMENT,
-                              "token %zu is %d; this model has the ids 0 to %u", i,
-                              (int)list->ids[i], (unsigned)(n_vocab - 1));
+                              "token %zu is %u; this model has the ids 0 to %u", i,
+                              (unsigned)list->ids[i], (unsigned)(n_vocab - 1));
         }
     }
     return PHIAL_OK;
@@ -298,7 +298,7 @@ phial_status phial_session_sync_batch(phial_session *const *sessions, const phia
     return status;
 }
 
-phial_status phial_session_sync(phial_session *s, const int32_t *ids, size_t n, phial_error *err)
+phial_status phial_session_sync(phial_session *s, const uint32_t *ids, size_t n, phial_error *err)
 {
     phial_tokens tokens = {ids, n};
     return phial_session_sync_batch(&s, &tokens, 1, err);

@@ -48,7 +48,7 @@ static parts parts_of(const phial_session *s, size_t n_tokens, size_t build_byte
     size_t n_pages = ph_kvcache_pages_for(n_tokens);
     return (parts){
         .build = build_bytes,
-        .tokens = n_tokens * sizeof(int32_t),
+        .tokens = n_tokens * sizeof(uint32_t),
         .logits = has_logits ? ph_model_hparams(e->model)->n_vocab * sizeof(float) : 0,
         .pages = n_pages * e->layout.page_bytes,
         .n_pages = n_pages,
