@@ -97,21 +97,29 @@ phial_status ph_vocab_reserve(ph_vocab *v, size_t n_tokens, size_t n_merges, phi
     return st;
 }
 
-/* Makes ids up to and including id exist, as unused ones. */
-static phial_status extend(ph_vocab *v, uint64_t id, phial_error *err)
+phial_status ph_vocab_extend(ph_vocab *v, uint64_t n_tokens, phial_error *err)
+{
+    if (n_tokens > PHIAL_VOCAB_MAX)
+        return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "%llu ids; at most %u are supported",
+                          (unsigned long long)n_tokens, PHIAL_VOCAB_MAX);
+    if (n_tokens <= v->n_tokens)
+        return PHIAL_OK;
+    phial_status st = grow_tokens(v, (size_t)n_tokens, err);
+    if (st != PHIAL_OK)
+        return st;
+    for (uint32_t i = v->n_tokens; i < n_tokens; i++)
+        v->tokens[i] = (ph_vocab_token){.text = {"", 0}, .type = PH_TOKEN_UNUSED};
+    v->n_tokens = (uint32_t)n_tokens;
+    return PHIAL_OK;
+}
+
+/* An id from a file, which may be anything. */
+static phial_status extend_to(ph_vocab *v, uint64_t id, phial_error *err)
 {
     if (id >= PHIAL_VOCAB_MAX)
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "id %llu is not below %u",
                           (unsigned long long)id, PHIAL_VOCAB_MAX);
-    if (id < v->n_tokens)
-        return PHIAL_OK;
-    phial_status st = grow_tokens(v, (size_t)id + 1, err);
-    if (st != PHIAL_OK)
-        return st;
-    for (uint32_t i = v->n_tokens; i <= id; i++)
-        v->tokens[i] = (ph_vocab_token){.text = {"", 0}, .type = PH_TOKEN_UNUSED};
-    v->n_tokens = (uint32_t)id + 1;
-    return PHIAL_OK;
+    return ph_vocab_extend(v, id + 1, err);
 }
 
 static phial_status check_length(ph_str text, uint64_t id, phial_error *err)
@@ -129,7 +137,7 @@ phial_status ph_vocab_add_model(ph_vocab *v, uint64_t id, ph_str alphabet, phial
 {
     phial_status st = check_length(alphabet, id, err);
     if (st == PHIAL_OK)
-        st = extend(v, id, err);
+        st = extend_to(v, id, err);
     if (st == PHIAL_OK)
         st = grow_slots(v, (size_t)v->n_slots_used + 1, err);
     if (st != PHIAL_OK)
@@ -162,7 +170,7 @@ phial_status ph_vocab_add_added(ph_vocab *v, uint64_t id, ph_str literal, ph_tok
 {
     phial_status st = check_length(literal, id, err);
     if (st == PHIAL_OK)
-        st = extend(v, id, err);
+        st = extend_to(v, id, err);
     if (st != PHIAL_OK)
         return st;
     ph_vocab_token *token = &v->tokens[id];

@@ -86,6 +86,8 @@ phial_status ph_vocab_open(ph_vocab *v, const char *path, phial_error *err);
 
 /* Building, for the readers. Messages name the id or the merge, not the file. */
 phial_status ph_vocab_reserve(ph_vocab *v, size_t n_tokens, size_t n_merges, phial_error *err);
+/* Makes at least n_tokens ids exist; new ones are unused. */
+phial_status ph_vocab_extend(ph_vocab *v, uint64_t n_tokens, phial_error *err);
 /* A token of the model, in the byte alphabet. */
 phial_status ph_vocab_add_model(ph_vocab *v, uint64_t id, ph_str alphabet, phial_error *err);
 /* An added token, literal; a token of the model with the same id must have the same spelling. */
