@@ -38,6 +38,19 @@ static void put_pair(ph_bpe *bpe, uint32_t left, uint32_t right, uint32_t rank)
     bpe->pairs[i] = key | rank;
 }
 
+/* Ranks of pairs of single bytes, for the first round. */
+static void fill_byte_ranks(ph_bpe *bpe, const ph_vocab *v)
+{
+    for (size_t i = 0; i < 256 * 256; i++)
+        bpe->byte_rank[i] = PH_RANK_NONE;
+    for (uint32_t i = 0; i < v->n_merges; i++) {
+        ph_str left = v->tokens[v->merges[i].left].text;
+        ph_str right = v->tokens[v->merges[i].right].text;
+        if (left.n == 1 && right.n == 1)
+            bpe->byte_rank[(unsigned)(uint8_t)left.p[0] << 8 | (uint8_t)right.p[0]] = i;
+    }
+}
+
 static phial_status build_pairs(ph_bpe *bpe, const ph_vocab *v, phial_error *err)
 {
     size_t n = 64;
@@ -58,6 +71,7 @@ static phial_status build_pairs(ph_bpe *bpe, const ph_vocab *v, phial_error *err
         put_pair(bpe, v->merges[i].left, v->merges[i].right, i);
         bpe->result[i] = v->merges[i].result;
     }
+    fill_byte_ranks(bpe, v);
     return PHIAL_OK;
 }
 
@@ -72,9 +86,6 @@ static phial_status find_bytes(ph_bpe *bpe, const ph_vocab *v, phial_error *err)
                               "encoded",
                               b);
     }
-    for (unsigned a = 0; a < 256; a++)
-        for (unsigned b = 0; b < 256; b++)
-            bpe->byte_rank[a << 8 | b] = rank_of(bpe, bpe->byte_id[a], bpe->byte_id[b]);
     return PHIAL_OK;
 }
 
@@ -106,7 +117,78 @@ static phial_status check_order(const ph_bpe *bpe, const ph_vocab *v, phial_erro
     return st;
 }
 
-phial_status ph_bpe_build(ph_bpe *bpe, const ph_vocab *v, phial_error *err)
+/* Whether the tokens left and right stay apart until rank `limit`, when they stand side by side and
+ * are both what BPE makes of their bytes. Goes back in time: of the two tokens the one that was
+ * made last is taken apart, and the parts that met then must not have been joined before. made:
+ * rank of the merge that makes a token, plus 1; 0 for a byte.
+ *
+ * Source: github/rust-gems, crates/bpe, is_valid_token_pair(). */
+static bool stay_apart(const ph_bpe *bpe, const ph_vocab *v, const uint32_t *made, uint32_t left,
+                       uint32_t right, uint32_t limit)
+{
+    for (;;) {
+        if (rank_of(bpe, left, right) < limit)
+            return false;
+        if (made[left] > made[right]) {
+            limit = made[left] - 1;
+            left = v->merges[limit].right;
+        } else if (made[right] > 0) {
+            /* Of equal ranks the leftmost is joined first. */
+            limit = made[right];
+            right = v->merges[limit - 1].left;
+        } else {
+            return true;
+        }
+    }
+}
+
+static void mark_by_encoding(const ph_bpe *bpe, const ph_vocab *v, const ph_vocab_merge *m)
+{
+    uint32_t ids[PH_BPE_SHORT];
+    ph_str text = v->tokens[m->result].text;
+    if (text.n <= PH_BPE_SHORT &&
+        ph_bpe_encode(ids, bpe, NULL, (const uint8_t *)text.p, text.n, NULL) == 1)
+        ph_vocab_slot_of(v, text)->whole = ids[0] == m->result;
+}
+
+/* Marks the tokens that are what their own bytes encode to. */
+static phial_status mark_whole(const ph_bpe *bpe, ph_vocab *v, phial_error *err)
+{
+    uint32_t *made = ph_alloc(v->n_tokens, sizeof *made, err);
+    bool *whole = ph_alloc(v->n_tokens, sizeof *whole, err);
+    phial_status st = PHIAL_ERR_NO_MEMORY;
+    if (!made || !whole)
+        goto done;
+    bool unique = true;
+    for (uint32_t i = 0; i < v->n_merges; i++) {
+        uint32_t *m = &made[v->merges[i].result];
+        unique = unique && *m == 0;
+        *m = i + 1;
+    }
+    for (unsigned b = 0; b < 256; b++) {
+        char c = (char)b;
+        whole[bpe->byte_id[b]] = true;
+        ph_vocab_slot_of(v, (ph_str){&c, 1})->whole = true;
+    }
+    for (uint32_t i = 0; i < v->n_merges; i++) {
+        const ph_vocab_merge *m = &v->merges[i];
+        if (!unique) {
+            mark_by_encoding(bpe, v, m);
+        } else if (whole[m->left] && whole[m->right] &&
+                   stay_apart(bpe, v, made, m->left, m->right, i)) {
+            whole[m->result] = true;
+            ph_vocab_slot_of(v, v->tokens[m->result].text)->whole = true;
+        }
+    }
+    st = PHIAL_OK;
+
+done:
+    ph_free(whole);
+    ph_free(made);
+    return st;
+}
+
+phial_status ph_bpe_build(ph_bpe *bpe, ph_vocab *v, phial_error *err)
 {
     memset(bpe, 0, sizeof *bpe);
     phial_status st = build_pairs(bpe, v, err);
@@ -114,6 +196,8 @@ phial_status ph_bpe_build(ph_bpe *bpe, const ph_vocab *v, phial_error *err)
         st = find_bytes(bpe, v, err);
     if (st == PHIAL_OK)
         st = check_order(bpe, v, err);
+    if (st == PHIAL_OK)
+        st = mark_whole(bpe, v, err);
     if (st != PHIAL_OK)
         ph_bpe_free(bpe);
     return st;

@@ -50,9 +50,10 @@ typedef struct ph_bpe_scratch {
     uint64_t n_steps; /* queue operations so far; tests hold them against the length */
 } ph_bpe_scratch;
 
-/* Errors: BAD_INPUT if one of the 256 bytes has no token; UNSUPPORTED if the merges are not in the
- * order described above. */
-phial_status ph_bpe_build(ph_bpe *bpe, const ph_vocab *v, phial_error *err);
+/* Also finds out which tokens are what their own bytes encode to, and marks their slots. Errors:
+ * BAD_INPUT if one of the 256 bytes has no token; UNSUPPORTED if the merges are not in the order
+ * described above. */
+phial_status ph_bpe_build(ph_bpe *bpe, ph_vocab *v, phial_error *err);
 void ph_bpe_free(ph_bpe *bpe);
 void ph_bpe_scratch_free(ph_bpe_scratch *s);
 

@@ -83,13 +83,13 @@ static bool grow(phial_encoder *e, size_t n)
     return true;
 }
 
-/* The token these bytes are, or PHIAL_TOKEN_NONE if they become several. */
-static uint32_t find_whole(const phial_tokenizer *t, ph_word w, uint64_t hash)
+/* The token these bytes become, or PHIAL_TOKEN_NONE if they become several. */
+static uint32_t find_whole(const ph_vocab *v, ph_word w, uint64_t hash)
 {
-    uint32_t i = (uint32_t)(hash >> t->whole_shift);
-    for (; t->whole[i].word.hi != 0; i = (i + 1) & t->whole_mask)
-        if (t->whole[i].word.lo == w.lo && t->whole[i].word.hi == w.hi)
-            return t->whole[i].id;
+    uint32_t i = (uint32_t)(hash >> v->slot_shift);
+    for (; v->slots[i].key.hi != 0; i = (i + 1) & v->slot_mask)
+        if (v->slots[i].key.lo == w.lo && v->slots[i].key.hi == w.hi)
+            return v->slots[i].whole ? v->slots[i].id : PHIAL_TOKEN_NONE;
     return PHIAL_TOKEN_NONE;
 }
 
@@ -99,7 +99,7 @@ static bool encode_new(phial_encoder *e, recent *slot, ph_word w, uint64_t hash,
 {
     uint32_t *out = e->ids + e->n_ids;
     size_t n_out = 1;
-    out[0] = find_whole(e->t, w, hash);
+    out[0] = find_whole(&e->t->vocab, w, hash);
     if (out[0] == PHIAL_TOKEN_NONE)
         n_out = ph_bpe_encode(out, &e->t->bpe, &e->scratch, p, n, e->err);
     e->n_ids += n_out;

@@ -9,21 +9,11 @@
 #include "tok/vocab.h"
 #include "tok/word.h"
 
-/* A token that is its own encoding, by its bytes; hi 0 is an empty slot. */
-typedef struct ph_whole {
-    ph_word word;
-    uint32_t id;
-    uint32_t unused;
-} ph_whole;
-
 struct phial_tokenizer {
     ph_vocab vocab;
     ph_bpe bpe;
     /* Added tokens by pass; [1] and [0]: with and without the control tokens. */
     ph_added first[2], second[2];
-    ph_whole *whole; /* owned */
-    int whole_shift;
-    uint32_t whole_mask;
     uint32_t n_text;
     uint32_t longest; /* bytes of the longest token */
 };

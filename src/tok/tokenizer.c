@@ -9,41 +9,6 @@ static const ph_vocab_token *token_at(const phial_tokenizer *t, uint32_t id)
     return id < t->vocab.n_tokens ? &t->vocab.tokens[id] : NULL;
 }
 
-static void put_whole(phial_tokenizer *t, ph_str text, uint32_t id)
-{
-    ph_word w = ph_word_from((const uint8_t *)text.p, text.n);
-    uint32_t i = (uint32_t)(ph_word_hash(w) >> t->whole_shift);
-    while (t->whole[i].word.hi != 0)
-        i = (i + 1) & t->whole_mask;
-    t->whole[i] = (ph_whole){.word = w, .id = id};
-}
-
-/* Not every token is what its own bytes encode to; those that are need no BPE. */
-static phial_status build_whole(phial_tokenizer *t, phial_error *err)
-{
-    size_t n = 64;
-    t->whole_shift = 64 - 6;
-    while (n < (size_t)t->vocab.n_tokens * 2) {
-        n *= 2;
-        t->whole_shift--;
-    }
-    t->whole_mask = (uint32_t)(n - 1);
-    t->whole = ph_alloc(n, sizeof *t->whole, err);
-    if (t->whole == NULL)
-        return PHIAL_ERR_NO_MEMORY;
-    for (uint32_t id = 0; id < t->vocab.n_tokens; id++) {
-        const ph_vocab_token *token = &t->vocab.tokens[id];
-        uint32_t ids[PH_BPE_SHORT];
-        if (!token->in_model || token->text.n > PH_WORD_MAX)
-            continue;
-        size_t n_ids =
-            ph_bpe_encode(ids, &t->bpe, NULL, (const uint8_t *)token->text.p, token->text.n, NULL);
-        if (n_ids == 1 && ids[0] == id)
-            put_whole(t, token->text, id);
-    }
-    return PHIAL_OK;
-}
-
 phial_status ph_tokenizer_build(phial_tokenizer **out, ph_vocab *vocab, const char *name,
                                 phial_error *err)
 {
@@ -66,8 +31,6 @@ phial_status ph_tokenizer_build(phial_tokenizer **out, ph_vocab *vocab, const ch
         if (st == PHIAL_OK)
             st = ph_added_build(&t->second[control], &t->vocab, true, control, err);
     }
-    if (st == PHIAL_OK)
-        st = build_whole(t, err);
     if (st != PHIAL_OK) {
         phial_tokenizer_close(t);
         return ph_err_context(err, st, "%s", name);
@@ -126,7 +89,6 @@ void phial_tokenizer_close(phial_tokenizer *t)
         ph_added_free(&t->second[control]);
     }
     ph_bpe_free(&t->bpe);
-    ph_free(t->whole);
     ph_vocab_free(&t->vocab);
     ph_free(t);
 }

@@ -19,36 +19,59 @@ void ph_vocab_free(ph_vocab *v)
     ph_vocab_init(v);
 }
 
-static uint32_t slot_of(const ph_vocab *v, ph_str bytes)
+static ph_word key_of(ph_str bytes)
 {
-    uint32_t i = (uint32_t)ph_hash64(bytes.p, bytes.n, 0) & v->slot_mask;
-    while (v->slots[i] != 0 && !ph_str_eq(v->tokens[v->slots[i] - 1].text, bytes))
-        i = (i + 1) & v->slot_mask;
-    return i;
+    if (bytes.n <= PH_WORD_MAX)
+        return ph_word_from((const uint8_t *)bytes.p, bytes.n);
+    return (ph_word){ph_hash64(bytes.p, bytes.n, 0), PH_KEY_HASHED | bytes.n};
+}
+
+/* The slot that holds these bytes, or the empty one where they belong. */
+static ph_vocab_slot *probe(const ph_vocab *v, ph_word key, ph_str bytes)
+{
+    for (uint32_t i = (uint32_t)(ph_word_hash(key) >> v->slot_shift);; i = (i + 1) & v->slot_mask) {
+        ph_vocab_slot *slot = &v->slots[i];
+        if (slot->key.hi == 0)
+            return slot;
+        if (slot->key.lo == key.lo && slot->key.hi == key.hi &&
+            (!(key.hi & PH_KEY_HASHED) || ph_str_eq(v->tokens[slot->id].text, bytes)))
+            return slot;
+    }
+}
+
+ph_vocab_slot *ph_vocab_slot_of(const ph_vocab *v, ph_str bytes)
+{
+    if (!v->slots || bytes.n == 0)
+        return NULL;
+    ph_vocab_slot *slot = probe(v, key_of(bytes), bytes);
+    return slot->key.hi == 0 ? NULL : slot;
 }
 
 uint32_t ph_vocab_find(const ph_vocab *v, ph_str bytes)
 {
-    return v->slots == NULL ? PHIAL_TOKEN_NONE : v->slots[slot_of(v, bytes)] - 1;
+    const ph_vocab_slot *slot = ph_vocab_slot_of(v, bytes);
+    return slot ? slot->id : PHIAL_TOKEN_NONE;
 }
 
 static phial_status grow_slots(ph_vocab *v, size_t want, phial_error *err)
 {
     size_t n = 1024;
-    while (n < want * 2)
-        n *= 2;
-    if (v->slots != NULL && n <= (size_t)v->slot_mask + 1)
+    int shift = 64 - 10;
+    for (; n < want * 2; n *= 2)
+        shift--;
+    if (v->slots && n <= (size_t)v->slot_mask + 1)
         return PHIAL_OK;
-    uint32_t *slots = ph_alloc(n, sizeof *slots, err);
-    if (slots == NULL)
+    ph_vocab_slot *old = v->slots;
+    size_t n_old = old ? (size_t)v->slot_mask + 1 : 0;
+    ph_vocab_slot *slots = ph_alloc(n, sizeof *slots, err);
+    if (!slots)
         return PHIAL_ERR_NO_MEMORY;
-    uint32_t *old = v->slots;
-    size_t n_old = old == NULL ? 0 : (size_t)v->slot_mask + 1;
     v->slots = slots;
     v->slot_mask = (uint32_t)(n - 1);
+    v->slot_shift = shift;
     for (size_t i = 0; i < n_old; i++)
-        if (old[i] != 0)
-            slots[slot_of(v, v->tokens[old[i] - 1].text)] = old[i];
+        if (old[i].key.hi != 0)
+            *probe(v, old[i].key, v->tokens[old[i].id].text) = old[i];
     ph_free(old);
     return PHIAL_OK;
 }
@@ -97,21 +120,29 @@ phial_status ph_vocab_reserve(ph_vocab *v, size_t n_tokens, size_t n_merges, phi
     return st;
 }
 
-/* Makes ids up to and including id exist, as unused ones. */
-static phial_status extend(ph_vocab *v, uint64_t id, phial_error *err)
+phial_status ph_vocab_extend(ph_vocab *v, uint64_t n_tokens, phial_error *err)
+{
+    if (n_tokens > PHIAL_VOCAB_MAX)
+        return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "%llu ids; at most %u are supported",
+                          (unsigned long long)n_tokens, PHIAL_VOCAB_MAX);
+    if (n_tokens <= v->n_tokens)
+        return PHIAL_OK;
+    phial_status st = grow_tokens(v, (size_t)n_tokens, err);
+    if (st != PHIAL_OK)
+        return st;
+    for (uint32_t i = v->n_tokens; i < n_tokens; i++)
+        v->tokens[i] = (ph_vocab_token){.text = {"", 0}, .type = PH_TOKEN_UNUSED};
+    v->n_tokens = (uint32_t)n_tokens;
+    return PHIAL_OK;
+}
+
+/* An id from a file, which may be anything. */
+static phial_status extend_to(ph_vocab *v, uint64_t id, phial_error *err)
 {
     if (id >= PHIAL_VOCAB_MAX)
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "id %llu is not below %u",
                           (unsigned long long)id, PHIAL_VOCAB_MAX);
-    if (id < v->n_tokens)
-        return PHIAL_OK;
-    phial_status st = grow_tokens(v, (size_t)id + 1, err);
-    if (st != PHIAL_OK)
-        return st;
-    for (uint32_t i = v->n_tokens; i <= id; i++)
-        v->tokens[i] = (ph_vocab_token){.text = {"", 0}, .type = PH_TOKEN_UNUSED};
-    v->n_tokens = (uint32_t)id + 1;
-    return PHIAL_OK;
+    return ph_vocab_extend(v, id + 1, err);
 }
 
 static phial_status check_length(ph_str text, uint64_t id, phial_error *err)
@@ -129,7 +160,7 @@ phial_status ph_vocab_add_model(ph_vocab *v, uint64_t id, ph_str alphabet, phial
 {
     phial_status st = check_length(alphabet, id, err);
     if (st == PHIAL_OK)
-        st = extend(v, id, err);
+        st = extend_to(v, id, err);
     if (st == PHIAL_OK)
         st = grow_slots(v, (size_t)v->n_slots_used + 1, err);
     if (st != PHIAL_OK)
@@ -147,12 +178,13 @@ phial_status ph_vocab_add_model(ph_vocab *v, uint64_t id, ph_str alphabet, phial
                           "token %llu '%.*s' holds a character outside GPT-2's byte alphabet",
                           (unsigned long long)id, PH_STR_ARG(alphabet));
     ph_str text = {bytes, n};
-    uint32_t slot = slot_of(v, text);
-    if (v->slots[slot] != 0)
+    ph_word key = key_of(text);
+    ph_vocab_slot *slot = probe(v, key, text);
+    if (slot->key.hi != 0)
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "tokens %u and %llu are the same, '%.*s'",
-                          v->slots[slot] - 1, (unsigned long long)id, PH_STR_ARG(alphabet));
+                          (unsigned)slot->id, (unsigned long long)id, PH_STR_ARG(alphabet));
     *token = (ph_vocab_token){.text = text, .type = PH_TOKEN_NORMAL, .in_model = true};
-    v->slots[slot] = (uint32_t)id + 1;
+    *slot = (ph_vocab_slot){.key = key, .id = (uint32_t)id};
     v->n_slots_used++;
     return PHIAL_OK;
 }
@@ -162,7 +194,7 @@ phial_status ph_vocab_add_added(ph_vocab *v, uint64_t id, ph_str literal, ph_tok
 {
     phial_status st = check_length(literal, id, err);
     if (st == PHIAL_OK)
-        st = extend(v, id, err);
+        st = extend_to(v, id, err);
     if (st != PHIAL_OK)
         return st;
     ph_vocab_token *token = &v->tokens[id];

@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "fmt/gguf.h"
 #include "phial/tokenizer.h"
+#include "tok/word.h"
 
 /* Limits on what a file may claim, with PHIAL_VOCAB_MAX. */
 #define PH_VOCAB_MAX_TOKEN_BYTES 4096
@@ -47,16 +48,26 @@ typedef struct ph_vocab_merge {
     uint32_t left, right, result;
 } ph_vocab_merge;
 
+/* A token that BPE knows, by its bytes. Longer ones than PH_WORD_MAX have a hash for a key, marked
+ * by PH_KEY_HASHED in hi, and their bytes must be compared. */
+#define PH_KEY_HASHED ((uint64_t)1 << 63)
+typedef struct ph_vocab_slot {
+    ph_word key; /* hi 0: empty */
+    uint32_t id;
+    bool whole; /* BPE makes exactly this token of its bytes; set by ph_bpe_build() */
+} ph_vocab_slot;
+
 typedef struct ph_vocab {
-    ph_arena arena; /* owns everything below but merges and slots */
-    ph_vocab_token *tokens;
+    ph_arena arena;         /* owns the texts */
+    ph_vocab_token *tokens; /* owned */
     uint32_t n_tokens;
     uint32_t cap_tokens;
-    ph_vocab_merge *merges;
+    ph_vocab_merge *merges; /* owned */
     uint32_t n_merges;
     uint32_t cap_merges;
-    uint32_t *slots; /* hash of the tokens BPE knows, by bytes: id + 1, 0 is empty */
+    ph_vocab_slot *slots; /* owned; open addressing, slot of a hash: hash >> slot_shift */
     uint32_t slot_mask;
+    int slot_shift;
     uint32_t n_slots_used;
     uint32_t bos, eos, unk; /* PHIAL_TOKEN_NONE if not named */
     bool add_bos;
@@ -86,6 +97,8 @@ phial_status ph_vocab_open(ph_vocab *v, const char *path, phial_error *err);
 
 /* Building, for the readers. Messages name the id or the merge, not the file. */
 phial_status ph_vocab_reserve(ph_vocab *v, size_t n_tokens, size_t n_merges, phial_error *err);
+/* Makes at least n_tokens ids exist; new ones are unused. */
+phial_status ph_vocab_extend(ph_vocab *v, uint64_t n_tokens, phial_error *err);
 /* A token of the model, in the byte alphabet. */
 phial_status ph_vocab_add_model(ph_vocab *v, uint64_t id, ph_str alphabet, phial_error *err);
 /* An added token, literal; a token of the model with the same id must have the same spelling. */
@@ -95,6 +108,8 @@ phial_status ph_vocab_add_added(ph_vocab *v, uint64_t id, ph_str literal, ph_tok
 phial_status ph_vocab_add_merge(ph_vocab *v, ph_str left, ph_str right, phial_error *err);
 /* "left right"; exactly one space. */
 phial_status ph_vocab_add_merge_line(ph_vocab *v, ph_str line, phial_error *err);
+/* The slot of a model token, NULL if there is none with these bytes. */
+ph_vocab_slot *ph_vocab_slot_of(const ph_vocab *v, ph_str bytes);
 /* The id of a model token with these bytes, or PHIAL_TOKEN_NONE. */
 uint32_t ph_vocab_find(const ph_vocab *v, ph_str bytes);
 /* The id of an added token with exactly this text, or PHIAL_TOKEN_NONE; a walk over all. */

@@ -70,6 +70,8 @@ static phial_status read_tokens(ph_vocab *v, const ph_gguf *g, phial_error *err)
                           "%" PRIu64 " tokens",
                           tokens->count);
     phial_status st = ph_vocab_reserve(v, (size_t)tokens->count, 0, err);
+    if (st == PHIAL_OK)
+        st = ph_vocab_extend(v, tokens->count, err);
     if (st != PHIAL_OK)
         return st;
     size_t cursor = 0;
