@@ -223,7 +223,6 @@ static const door header_doors[] = {
 static const door call_doors[] = {
     {"mmap munmap mremap madvise", "src/base/file.c"},
     {"fork vfork execv execve execvp execl execlp posix_spawn posix_spawnp popen", "src/proc/"},
-    {"socket accept listen bind connect", "src/serve/http"},
     {"malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign strdup strndup",
      "src/base/mem.c"},
     {"signal sigaction sigprocmask", "src/base/file.c src/cli/ src/proc/"},

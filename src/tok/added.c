@@ -1,3 +1,4 @@
+/* Added tokens by a trie; contract in tok/added.h. */
 #include "tok/added.h"
 
 #include <string.h>

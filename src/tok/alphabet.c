@@ -1,3 +1,4 @@
+/* The byte alphabet, both ways; contract in tok/alphabet.h. */
 #include "tok/alphabet.h"
 
 #include "base/utf8.h"

@@ -1,3 +1,4 @@
+/* Merging pairs, short pieces and long ones; contract in tok/bpe.h. */
 #include "tok/bpe.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Pre-tokenization by hand-written rules; contract in tok/pretok.h. */
 #include "tok/pretok.h"
 
 #include <stdbool.h>
