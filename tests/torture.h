@@ -1,6 +1,6 @@
 /* Making the n-th allocation fail. A test program that includes this file has in its head comment
- * " * wrap: calloc realloc aligned_alloc", so that base/mem's calls come here first. What other
- * libraries allocate for themselves (jansson) is not reached.
+ * " * wrap: calloc realloc aligned_alloc", so that base/mem's calls come here first. What jansson
+ * allocates for itself is left alone: its parser (2.14) writes past a buffer that could not grow.
  */
 #ifndef PH_TESTS_TORTURE_H
 #define PH_TESTS_TORTURE_H

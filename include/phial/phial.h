@@ -5,6 +5,7 @@
 #include "phial/error.h"
 #include "phial/model.h"
 #include "phial/session.h"
+#include "phial/tokenizer.h"
 
 #ifdef __cplusplus
 extern "C" {

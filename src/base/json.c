@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -50,7 +51,11 @@ ph_json *ph_json_parse(const char *text, size_t n, phial_error *err)
     json_t *root =
         json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &why);
     if (root == NULL) {
-        bool memory = json_error_code(&why) == json_error_out_of_memory;
+        /* jansson leaves the text empty in most of the places where memory runs out. */
+        bool memory = why.text[0] == '\0' || json_error_code(&why) == json_error_out_of_memory;
+        if (memory) {
+            snprintf(why.text, sizeof why.text, "out of memory");
+        }
         ph_err_set(err, memory ? PHIAL_ERR_NO_MEMORY : PHIAL_ERR_BAD_INPUT,
                    "JSON, line %d, column %d: %s", why.line, why.column, why.text);
     }
