@@ -1,7 +1,6 @@
-/* Every example that --help shows is run as it stands there, in a folder where its files are: phi-2
- * (the small golden model with Phi-2's tokenizer), phi-2.gguf, notes.txt and so on. Examples that
- * name no model run without the golden data too.
- * labels: slow
+/* Every example that --help or the README shows is run as it stands there, in a folder where its
+ * files are: phi-2 (the small golden model with Phi-2's tokenizer), phi-2.gguf, notes.txt and so
+ * on. Examples that name no model run without the golden data too. labels: slow
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -88,11 +87,36 @@ static void test_examples_with_model(void **state)
     run_examples(true);
 }
 
+/* Lines of the README that begin with "./run COMMAND", with the program in place of the script. */
+static void test_readme(void **state)
+{
+    (void)state;
+    if (!ph_testdata("golden/phi-mini") || !ph_testdata("golden/tokenizer/phi-2")) {
+        print_message("skipped: no golden data (PHIAL_TEST_DATA)\n");
+        skip();
+    }
+    FILE *f = fopen(PHIAL_SOURCE_DIR "/README.md", "r");
+    assert_non_null(f);
+    int n = 0;
+    char line[1000], command[1100];
+    while (fgets(line, sizeof line, f)) {
+        const char *rest = line + strlen("./run ");
+        if (strncmp(line, "./run ", strlen("./run ")) == 0 && *rest >= 'a' && *rest <= 'z') {
+            snprintf(command, sizeof command, "phial %s", rest);
+            shell(command);
+            n++;
+        }
+    }
+    fclose(f);
+    assert_true(n > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_examples_alone),
         cmocka_unit_test(test_examples_with_model),
+        cmocka_unit_test(test_readme),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
