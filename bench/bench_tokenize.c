@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/str.h"
 #include "phial/tokenizer.h"
 
 typedef struct timing {
@@ -37,13 +38,13 @@ static void encode(timing *t, phial_encoder *e, const char *text, size_t n)
 }
 
 static void measure(timing *t, const phial_tokenizer *tokenizer, const ph_buf *text, bool by_line,
-                    int rounds, const char *ids_path)
+                    int64_t rounds, const char *ids_path)
 {
     phial_error err = {0};
     phial_encoder *e = NULL;
     if (phial_encoder_new(&e, tokenizer, &err) != PHIAL_OK)
         die(&err);
-    for (int r = 0; r < rounds; r++) {
+    for (int64_t r = 0; r < rounds; r++) {
         t->n_ids = 0;
         uint64_t begin = ph_clock_ns();
         if (!by_line)
@@ -75,13 +76,14 @@ int main(int argc, char **argv)
     phial_error err = {0};
     phial_tokenizer *tokenizer = NULL;
     ph_buf text;
-    if (argc != 4 && argc != 5) {
+    int64_t rounds = 0;
+    if ((argc != 4 && argc != 5) || !ph_str_parse_i64(ph_str_from(argv[3]), &rounds) ||
+        rounds < 1) {
         fprintf(stderr, "usage: bench_tokenize MODEL FILE ROUNDS [IDS]\n");
         return 2;
     }
-    int rounds = atoi(argv[3]) < 1 ? 1 : atoi(argv[3]);
     uint64_t open_ns = UINT64_MAX;
-    for (int r = 0; r < rounds; r++) {
+    for (int64_t r = 0; r < rounds; r++) {
         phial_tokenizer_close(tokenizer);
         uint64_t begin = ph_clock_ns();
         if (phial_tokenizer_open(&tokenizer, argv[1], &err) != PHIAL_OK)
