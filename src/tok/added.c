@@ -49,8 +49,12 @@ static phial_status insert(ph_added *a, ph_str text, uint32_t id, phial_error *e
         if (next == 0) {
             uint64_t edge = ((uint64_t)node << 8 | byte) + 1;
             uint32_t slot = slot_of(a, edge);
-            while (a->edges[slot] != 0)
+            uint32_t n_probes = 0;
+            for (; a->edges[slot] != 0; n_probes++)
                 slot = (slot + 1) & a->mask;
+            if (n_probes >= PH_VOCAB_MAX_PROBES)
+                return ph_err_set(err, PHIAL_ERR_LIMIT,
+                                  "added token %u: too many tokens with the same hash", id);
             next = a->n_nodes++;
             a->edges[slot] = edge;
             a->targets[slot] = next;

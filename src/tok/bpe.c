@@ -30,13 +30,15 @@ static inline uint32_t rank_of(const ph_bpe *bpe, uint32_t left, uint32_t right)
 }
 
 /* The last of two merges of one pair counts, as for the `tokenizers` package. */
-static void put_pair(ph_bpe *bpe, uint32_t left, uint32_t right, uint32_t rank)
+static bool put_pair(ph_bpe *bpe, uint32_t left, uint32_t right, uint32_t rank)
 {
     uint64_t key = pair_key(left, right);
     uint32_t i = slot_of(bpe, key);
-    while (bpe->pairs[i] != EMPTY && (bpe->pairs[i] ^ key) > PH_RANK_NONE)
+    uint32_t n = 0;
+    for (; bpe->pairs[i] != EMPTY && (bpe->pairs[i] ^ key) > PH_RANK_NONE; n++)
         i = (i + 1) & bpe->mask;
     bpe->pairs[i] = key | rank;
+    return n < PH_VOCAB_MAX_PROBES;
 }
 
 /* Ranks of pairs of single bytes, for the first round. */
@@ -69,7 +71,9 @@ static phial_status build_pairs(ph_bpe *bpe, const ph_vocab *v, phial_error *err
         return PHIAL_ERR_NO_MEMORY;
     memset(bpe->pairs, 0xFF, n * sizeof *bpe->pairs);
     for (uint32_t i = 0; i < v->n_merges; i++) {
-        put_pair(bpe, v->merges[i].left, v->merges[i].right, i);
+        if (!put_pair(bpe, v->merges[i].left, v->merges[i].right, i))
+            return ph_err_set(err, PHIAL_ERR_LIMIT, "merge %u: too many merges with the same hash",
+                              (unsigned)i);
         bpe->result[i] = v->merges[i].result;
     }
     fill_byte_ranks(bpe, v);
@@ -143,13 +147,14 @@ static bool stay_apart(const ph_bpe *bpe, const ph_vocab *v, const uint32_t *mad
     }
 }
 
-static void mark_by_encoding(const ph_bpe *bpe, const ph_vocab *v, const ph_vocab_merge *m)
+/* Whether BPE makes m's result of its bytes, by doing it. */
+static bool encodes_itself(const ph_bpe *bpe, const ph_vocab *v, const ph_vocab_merge *m)
 {
     uint32_t ids[PH_BPE_SHORT];
     ph_str text = v->tokens[m->result].text;
-    if (text.n <= PH_BPE_SHORT &&
-        ph_bpe_encode(ids, bpe, NULL, (const uint8_t *)text.p, text.n, NULL) == 1)
-        ph_vocab_slot_of(v, text)->whole = ids[0] == m->result;
+    return text.n <= PH_BPE_SHORT &&
+           ph_bpe_encode(ids, bpe, NULL, (const uint8_t *)text.p, text.n, NULL) == 1 &&
+           ids[0] == m->result;
 }
 
 /* Marks the tokens that are what their own bytes encode to. */
@@ -166,21 +171,17 @@ static phial_status mark_whole(const ph_bpe *bpe, ph_vocab *v, phial_error *err)
         unique = unique && *m == 0;
         *m = i + 1;
     }
-    for (unsigned b = 0; b < 256; b++) {
-        char c = (char)b;
+    for (unsigned b = 0; b < 256; b++)
         whole[bpe->byte_id[b]] = true;
-        ph_vocab_slot_of(v, (ph_str){&c, 1})->whole = true;
-    }
     for (uint32_t i = 0; i < v->n_merges; i++) {
         const ph_vocab_merge *m = &v->merges[i];
-        if (!unique) {
-            mark_by_encoding(bpe, v, m);
-        } else if (whole[m->left] && whole[m->right] &&
-                   stay_apart(bpe, v, made, m->left, m->right, i)) {
-            whole[m->result] = true;
-            ph_vocab_slot_of(v, v->tokens[m->result].text)->whole = true;
-        }
+        /* With one way to make each token its parts tell; otherwise it has to be tried. */
+        whole[m->result] = unique ? whole[m->left] && whole[m->right] &&
+                                        stay_apart(bpe, v, made, m->left, m->right, i)
+                                  : encodes_itself(bpe, v, m);
     }
+    for (size_t i = 0; i <= v->slot_mask; i++)
+        v->slots[i].whole = whole[v->slots[i].id];
     st = PHIAL_OK;
 
 done:

@@ -26,10 +26,12 @@ static ph_word key_of(ph_str bytes)
     return (ph_word){ph_hash64(bytes.p, bytes.n, 0), PH_KEY_HASHED | bytes.n};
 }
 
-/* The slot that holds these bytes, or the empty one where they belong. */
+/* The slot that holds these bytes, or the empty one where they belong. NULL behind so many others
+ * that the tokens were chosen to collide. */
 static ph_vocab_slot *probe(const ph_vocab *v, ph_word key, ph_str bytes)
 {
-    for (uint32_t i = (uint32_t)(ph_word_hash(key) >> v->slot_shift);; i = (i + 1) & v->slot_mask) {
+    uint32_t i = (uint32_t)(ph_word_hash(key) >> v->slot_shift);
+    for (uint32_t n = 0; n < PH_VOCAB_MAX_PROBES; n++, i = (i + 1) & v->slot_mask) {
         ph_vocab_slot *slot = &v->slots[i];
         if (slot->key.hi == 0)
             return slot;
@@ -37,6 +39,7 @@ static ph_vocab_slot *probe(const ph_vocab *v, ph_word key, ph_str bytes)
             (!(key.hi & PH_KEY_HASHED) || ph_str_eq(v->tokens[slot->id].text, bytes)))
             return slot;
     }
+    return NULL;
 }
 
 ph_vocab_slot *ph_vocab_slot_of(const ph_vocab *v, ph_str bytes)
@@ -44,13 +47,19 @@ ph_vocab_slot *ph_vocab_slot_of(const ph_vocab *v, ph_str bytes)
     if (!v->slots || bytes.n == 0)
         return NULL;
     ph_vocab_slot *slot = probe(v, key_of(bytes), bytes);
-    return slot->key.hi == 0 ? NULL : slot;
+    return slot && slot->key.hi != 0 ? slot : NULL;
 }
 
 uint32_t ph_vocab_find(const ph_vocab *v, ph_str bytes)
 {
     const ph_vocab_slot *slot = ph_vocab_slot_of(v, bytes);
     return slot ? slot->id : PHIAL_TOKEN_NONE;
+}
+
+static phial_status collision(uint64_t id, phial_error *err)
+{
+    return ph_err_set(err, PHIAL_ERR_LIMIT, "token %llu: too many tokens with the same hash",
+                      (unsigned long long)id);
 }
 
 static phial_status grow_slots(ph_vocab *v, size_t want, phial_error *err)
@@ -69,11 +78,18 @@ static phial_status grow_slots(ph_vocab *v, size_t want, phial_error *err)
     v->slots = slots;
     v->slot_mask = (uint32_t)(n - 1);
     v->slot_shift = shift;
-    for (size_t i = 0; i < n_old; i++)
-        if (old[i].key.hi != 0)
-            *probe(v, old[i].key, v->tokens[old[i].id].text) = old[i];
+    phial_status st = PHIAL_OK;
+    for (size_t i = 0; i < n_old && st == PHIAL_OK; i++) {
+        if (old[i].key.hi == 0)
+            continue;
+        ph_vocab_slot *slot = probe(v, old[i].key, v->tokens[old[i].id].text);
+        if (slot)
+            *slot = old[i];
+        else
+            st = collision(old[i].id, err);
+    }
     ph_free(old);
-    return PHIAL_OK;
+    return st;
 }
 
 static phial_status grow_tokens(ph_vocab *v, size_t want, phial_error *err)
@@ -180,6 +196,8 @@ phial_status ph_vocab_add_model(ph_vocab *v, uint64_t id, ph_str alphabet, phial
     ph_str text = {bytes, n};
     ph_word key = key_of(text);
     ph_vocab_slot *slot = probe(v, key, text);
+    if (!slot)
+        return collision(id, err);
     if (slot->key.hi != 0)
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "tokens %u and %llu are the same, '%.*s'",
                           (unsigned)slot->id, (unsigned long long)id, PH_STR_ARG(alphabet));

@@ -25,6 +25,8 @@
 #define PH_VOCAB_MAX_TOKEN_BYTES 4096
 #define PH_VOCAB_MAX_MERGES      (1u << 22)
 #define PH_VOCAB_MAX_FILE_BYTES  ((size_t)256 << 20)
+/* A lookup in a hash table of this wing looks at no more slots: honest keys need a few. */
+#define PH_VOCAB_MAX_PROBES      4096
 #define PH_VOCAB_MAX_MEMORY      ((size_t)1 << 30)
 
 /* GGUF's numbers. */
