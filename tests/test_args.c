@@ -297,8 +297,9 @@ static void check_defaults(const ph_cmd_row *r)
     char word[8][64], *argv[8];
     int argc = 0;
     for (const ph_opt *opt = r->cmd->opts; opt && opt->name; opt++) {
-        if (opt->required && opt->kind != PH_OPT_CHOICE && argc < 8) {
-            snprintf(word[argc], sizeof word[argc], "--%s=1", opt->name);
+        if (opt->required && argc < 8) {
+            snprintf(word[argc], sizeof word[argc], "--%s=%s", opt->name,
+                     opt->kind == PH_OPT_CHOICE ? opt->choices[0] : "1");
             argv[argc] = word[argc];
             argc++;
         }

@@ -56,7 +56,7 @@ static const ph_positional positionals[] = {
 };
 
 static const ph_cmd_example examples[] = {
-    {"phial convert phi-2/ phi-2.gguf", "a folder becomes one file that llama.cpp reads too"},
+    {"phial convert phi-2/ phi-2-f16.gguf", "a folder becomes one file that llama.cpp reads too"},
     {"phial convert phi-2.gguf phi-2-again/", "and back, each tensor byte for byte"},
     {"phial convert --type f32 phi-2/ phi-2-f32.gguf", "in another number format"},
     {0},
