@@ -4,7 +4,11 @@
 
 #include "phial/error.h"
 #include "phial/model.h"
+#include "phial/prompt.h"
+#include "phial/sampler.h"
 #include "phial/session.h"
+#include "phial/stop.h"
+#include "phial/text.h"
 #include "phial/tokenizer.h"
 
 #ifdef __cplusplus
