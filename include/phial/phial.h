@@ -3,6 +3,7 @@
 #define PHIAL_PHIAL_H
 
 #include "phial/error.h"
+#include "phial/generate.h"
 #include "phial/model.h"
 #include "phial/prompt.h"
 #include "phial/sampler.h"
