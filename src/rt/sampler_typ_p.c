@@ -16,7 +16,7 @@ static bool is_on(const phial_sampler_options *o)
 }
 
 typedef struct surprise {
-    double max, log_total, entropy;
+    double max, total, log_total, entropy;
 } surprise;
 
 /* Larger is more typical. */
@@ -33,7 +33,7 @@ static ph_candidate last_kept(phial_sampler *s, const ph_candidates *c, const su
     r->n_sorted = 0;
     for (size_t i = 0; i < c->n; i++) {
         r->at[i] = (ph_candidate){typicality(t, c->at[i].logit), c->at[i].id};
-        s->rank.p[c->at[i].id] = exp(c->at[i].logit - t->max - t->log_total);
+        s->rank.p[c->at[i].id] = exp(c->at[i].logit - t->max);
     }
     double sum = 0;
     size_t i = 0;
@@ -43,7 +43,7 @@ static ph_candidate last_kept(phial_sampler *s, const ph_candidates *c, const su
             ph_candidates_top(r, ready);
         }
         sum += r->p[r->at[i].id];
-        if (sum > s->opt.typical_p) {
+        if (sum > s->opt.typical_p * t->total) {
             break;
         }
     }
@@ -53,9 +53,9 @@ static ph_candidate last_kept(phial_sampler *s, const ph_candidates *c, const su
 static void apply(phial_sampler *s, ph_candidates *c)
 {
     surprise t = {.max = ph_candidates_max(c)};
-    double total = ph_candidates_total(c, t.max);
-    t.log_total = log(total);
-    t.entropy = ph_candidates_entropy(c, t.max, total);
+    t.total = ph_candidates_total(c, t.max);
+    t.log_total = log(t.total);
+    t.entropy = ph_candidates_entropy(c, t.max, t.total);
     ph_candidate last = last_kept(s, c, &t);
     size_t n = 0;
     for (size_t i = 0; i < c->n; i++) {
