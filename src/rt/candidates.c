@@ -88,10 +88,23 @@ static void sift(ph_candidate *heap, size_t n, size_t i)
     heap[i] = x;
 }
 
+static bool in_order(const ph_candidates *c)
+{
+    size_t i = 1;
+    while (i < c->n && before(&c->at[i - 1], &c->at[i])) {
+        i++;
+    }
+    return i >= c->n;
+}
+
 void ph_candidates_top(ph_candidates *c, size_t n)
 {
     n = n < c->n ? n : c->n;
     if (n <= c->n_sorted) {
+        return;
+    }
+    if (n == c->n && in_order(c)) { /* equal logits as they were loaded */
+        c->n_sorted = n;
         return;
     }
     for (size_t i = n / 2; i-- > 0;) {
@@ -165,6 +178,84 @@ void ph_candidates_keep(ph_candidates *c, double least)
     }
     c->n = n;
     c->n_sorted = n_sorted;
+}
+
+/* --- cutting by weight ------------------------------------------------------------------------ */
+
+#define BUCKETS 256
+#define FEW     128 /* are sorted right away */
+
+/* at[0..kept) are settled with a sum of `sum`; the last one to keep is in [kept..n). */
+typedef struct cut {
+    ph_candidates *c;
+    const double *weight;
+    double wanted, sum;
+    size_t kept;
+    bool beyond;
+} cut;
+
+static bool enough(const cut *k, double sum)
+{
+    return k->beyond ? sum > k->wanted : sum >= k->wanted;
+}
+
+/* Moves candidates of bucket `which` to the front of those not settled, and returns the index
+ * behind them. */
+static size_t gather(const cut *k, size_t from, double hi, double scale, size_t lo_bucket,
+                     size_t hi_bucket)
+{
+    for (size_t i = from; i < k->c->n; i++) {
+        size_t b = (size_t)((hi - k->c->at[i].logit) * scale);
+        b = b < BUCKETS ? b : BUCKETS - 1;
+        if (b >= lo_bucket && b < hi_bucket) {
+            swap(&k->c->at[i], &k->c->at[from++]);
+        }
+    }
+    return from;
+}
+
+/* Narrows what is not settled to one bucket of its range of logits; false if that is not possible
+ * because all are equal. */
+static bool narrow(cut *k)
+{
+    ph_candidates *c = k->c;
+    double hi = c->at[k->kept].logit, lo = hi;
+    for (size_t i = k->kept; i < c->n; i++) {
+        hi = c->at[i].logit > hi ? c->at[i].logit : hi;
+        lo = c->at[i].logit < lo ? c->at[i].logit : lo;
+    }
+    double scale = BUCKETS / (hi - lo);
+    if (!isfinite(scale) || scale == 0) {
+        return false;
+    }
+    double sums[BUCKETS] = {0};
+    for (size_t i = k->kept; i < c->n; i++) {
+        size_t b = (size_t)((hi - c->at[i].logit) * scale);
+        sums[b < BUCKETS ? b : BUCKETS - 1] += k->weight[c->at[i].id];
+    }
+    size_t b = 0;
+    while (b < BUCKETS - 1 && !enough(k, k->sum + sums[b])) {
+        k->sum += sums[b++];
+    }
+    k->kept = gather(k, k->kept, hi, scale, 0, b);
+    c->n = gather(k, k->kept, hi, scale, b, b + 1);
+    return true;
+}
+
+void ph_candidates_cut(ph_candidates *c, const double *weight, double wanted, bool beyond)
+{
+    cut k = {.c = c, .weight = weight, .wanted = wanted, .beyond = beyond};
+    while (c->n - k.kept > FEW && narrow(&k)) {
+    }
+    ph_candidates rest = {.at = c->at + k.kept, .n = c->n - k.kept};
+    rest.n_sorted = k.kept == 0 && c->n_sorted >= c->n ? c->n : 0;
+    ph_candidates_top(&rest, rest.n);
+    size_t n = 0;
+    while (n < rest.n && (n == 0 || !enough(&k, k.sum))) {
+        k.sum += weight[rest.at[n++].id];
+    }
+    c->n = k.kept + n;
+    c->n_sorted = k.kept == 0 ? n : 0;
 }
 
 size_t ph_candidates_draw(const ph_candidates *c, ph_rng *rng)

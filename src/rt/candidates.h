@@ -21,7 +21,8 @@ typedef struct ph_candidate {
 
 typedef struct ph_candidates {
     ph_candidate *at; /* [n] */
-    double *p;        /* [n], after ph_candidates_softmax(), until the next change */
+    double *p; /* [n] after ph_candidates_softmax(), until the next change; room for n_vocab, else
+                * free for steps to use */
     size_t n;
     size_t n_sorted; /* at[0..n_sorted) are in order, and no other comes before them */
 } ph_candidates;
@@ -48,6 +49,11 @@ void ph_candidates_softmax(ph_candidates *c);
 
 /* Keeps those with logit >= least, or the first if there is none; their order stays. */
 void ph_candidates_keep(ph_candidates *c, double least);
+
+/* Keeps the shortest beginning in order whose weights (weight[id] >= 0) sum up to at least `wanted`
+ * (`beyond`: to more), all if none does, and at least the first. The last in order of them is then
+ * at[n - 1]; before it they are in no order unless n_sorted says so. Linear but for ties. */
+void ph_candidates_cut(ph_candidates *c, const double *weight, double wanted, bool beyond);
 
 /* Index drawn with probabilities p; uses one random number. */
 size_t ph_candidates_draw(const ph_candidates *c, ph_rng *rng);

@@ -16,20 +16,12 @@ static bool is_on(const phial_sampler_options *o)
 
 static void apply(phial_sampler *s, ph_candidates *c)
 {
-    double max = ph_candidates_max(c);
-    double wanted = s->opt.top_p * ph_candidates_total(c, max);
-    double sum = 0;
-    for (size_t i = 0, ready = 32; i < c->n; i++) {
-        if (i >= c->n_sorted) { /* usually few are needed, so order eight times as many each time */
-            ready *= 8;
-            ph_candidates_top(c, ready);
-        }
-        sum += exp(c->at[i].logit - max);
-        if (sum >= wanted) {
-            ph_candidates_truncate(c, i + 1);
-            return;
-        }
+    double max = ph_candidates_max(c), total = 0;
+    double *weight = c->p;
+    for (size_t i = 0; i < c->n; i++) {
+        total += weight[c->at[i].id] = exp(c->at[i].logit - max);
     }
+    ph_candidates_cut(c, weight, s->opt.top_p * total, false);
 }
 
 const ph_sampler_step ph_sampler_top_p = {PH_STEP_CUT, check, is_on, apply};

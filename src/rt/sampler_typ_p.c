@@ -33,21 +33,10 @@ static ph_candidate last_kept(phial_sampler *s, const ph_candidates *c, const su
     r->n_sorted = 0;
     for (size_t i = 0; i < c->n; i++) {
         r->at[i] = (ph_candidate){typicality(t, c->at[i].logit), c->at[i].id};
-        s->rank.p[c->at[i].id] = exp(c->at[i].logit - t->max);
+        r->p[c->at[i].id] = exp(c->at[i].logit - t->max);
     }
-    double sum = 0;
-    size_t i = 0;
-    for (size_t ready = 32; i < r->n; i++) {
-        if (i >= r->n_sorted) {
-            ready *= 8;
-            ph_candidates_top(r, ready);
-        }
-        sum += r->p[r->at[i].id];
-        if (sum > s->opt.typical_p * t->total) {
-            break;
-        }
-    }
-    return r->at[i < r->n ? i : r->n - 1];
+    ph_candidates_cut(r, r->p, s->opt.typical_p * t->total, true);
+    return r->at[r->n - 1];
 }
 
 static void apply(phial_sampler *s, ph_candidates *c)
