@@ -168,16 +168,18 @@ PHIAL_API phial_status phial_prompt_split(const phial_prompt *prompt, const phia
  * - When a fence opens before any code was kept, the lines inside are kept, whatever they are, and
  *   its end is the end. When one opens behind code, it is the end.
  * - Lines before the first code are chatter and dropped, unless the answer goes on from the
- *   prompt's last line (it did not end in a newline): its first line is then kept.
- * - From then on lines are kept that are indented, inside a triple-quoted string, or look like
- * code; the first other line is the end. Blank lines are kept between kept lines.
- * - A line at the left margin looks like code when it begins with a bracket, quote, '@', '#', "//",
- *   "/", '*', '<', a keyword, or an assignment or call, or ends with one of "{};,(\\". A sentence
- *   ("Explanation: ...", "Exercise 2:") does not.
+ *   prompt's last line (it did not end in a newline): the first line is then kept.
+ * - From then on lines are kept that are indented, inside brackets or a triple-quoted string (also
+ *   ones that the prompt left open), or look like code; the first other line is the end. Blank
+ *   lines are kept between kept lines.
+ * - A line at the left margin looks like code when it begins with one of "[]){}/<@#" (but not
+ *   "##") or three quotes, is a statement of Python, an assignment or a call, or ends with one of
+ *   "{};\\". A sentence ("Explanation: ...", "Exercise 2:", "for example, ...") does not.
  */
 typedef struct phial_code_cleaner phial_code_cleaner;
 
-/* prompt: what the answer goes on from (may be empty); looked at now, not kept. */
+/* prompt: what the answer goes on from, or empty if it stands for itself (behind the
+ * assistant_prefix of a preset, say); looked at now, not kept. */
 PHIAL_API phial_status phial_code_cleaner_new(phial_code_cleaner **out, phial_text prompt,
                                               phial_error *err);
 PHIAL_API void phial_code_cleaner_free(phial_code_cleaner *cleaner);

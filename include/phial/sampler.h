@@ -85,8 +85,8 @@ typedef struct phial_sampler_options {
     /* [n_vocab], not 0: never picked (ids without text, say); borrowed; NULL: none. */
     const uint8_t *masked;
 
-    uint32_t
-        n_ctx; /* what -1 stands for in the windows; default 0: -1 is refused where it matters */
+    /* What -1 stands for in the windows. Default 0: -1 is refused where it matters. */
+    uint32_t n_ctx;
 
     /* The bytes of a token, for DRY's breakers; borrowed with its user pointer. Needed when DRY is
      * on and there are breakers. */
