@@ -474,7 +474,7 @@ ph_json *ph_gen_result_json(const phial_generation_result *r, uint64_t seed, ph_
 void ph_gen_result_say(const phial_generation_result *r, uint64_t seed)
 {
     fprintf(stderr,
-            "[%zu tokens, first after %.0f ms, %.1f tokens/s; prompt %zu tokens: %zu read, %zu "
+            "[%zu tokens, first after %.1f ms, %.1f tokens/s; prompt %zu tokens: %zu read, %zu "
             "reused; %s; seed %llu]\n",
             r->ids.n, r->ttft_ms, per_second(r->n_decoded, r->decode_ms), r->n_prompt,
             r->n_prompt - r->n_reused, r->n_reused, phial_finish_name(r->finish),
