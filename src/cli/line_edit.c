@@ -1,5 +1,10 @@
 /* Contract in line_edit.h.
  *
+ * Characters are read by a function of ours, because libedit's own loses a signal that comes
+ * between two reads, and leaves the terminal cooked behind one. Signals are let through only while
+ * waiting (ppoll), and what they set is looked at before waiting again. SIGINT belongs to this file
+ * as long as an editor is open, because Ctrl-C is a signal until libedit has made the terminal raw.
+ *
  * libedit asks the C library what the terminal's characters are. The program never calls
  * setlocale(), so that numbers are written in one way only; instead this thread has a locale of its
  * own for character types while a line is edited, and it is always a UTF-8 one.
@@ -7,17 +12,22 @@
  */
 #include "cli/line_edit.h"
 
+#include <errno.h>
 #include <histedit.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <wchar.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 #define HISTORY_LINES 1000
 /* Characters of one paste; more are dropped. */
@@ -31,13 +41,112 @@ struct ph_line_edit {
     locale_t locale;
     bool pastes; /* the terminal knows bracketed paste */
     bool interrupted, had_text;
+    struct sigaction old_int;
 };
+
+enum { N_SIGNALS = 3 };
+static const int SIGNALS[N_SIGNALS] = {SIGWINCH, SIGTSTP, SIGTERM};
+static volatile sig_atomic_t got_int, got_winch, got_tstp, got_term;
+
+static void on_signal(int sig)
+{
+    if (sig == SIGINT)
+        got_int = 1;
+    else if (sig == SIGWINCH)
+        got_winch = 1;
+    else if (sig == SIGTSTP)
+        got_tstp = 1;
+    else
+        got_term = 1;
+}
+
+static void switch_paste(const ph_line_edit *self, bool on)
+{
+    if (self->pastes) {
+        fputs(on ? "\033[?2004h" : "\033[?2004l", stdout);
+        fflush(stdout);
+    }
+}
+
+/* Ctrl-Z: the shell gets the terminal as it was, and we take it back afterwards. */
+static void suspend(ph_line_edit *self)
+{
+    struct sigaction usual = {.sa_handler = SIG_DFL}, ours;
+    sigset_t stop, old;
+    switch_paste(self, false);
+    el_set(self->el, EL_PREP_TERM, 0);
+    sigaction(SIGTSTP, &usual, &ours);
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTSTP);
+    raise(SIGTSTP);
+    sigprocmask(SIG_UNBLOCK, &stop, &old); /* here we stand still */
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    sigaction(SIGTSTP, &ours, NULL);
+    el_set(self->el, EL_PREP_TERM, 1);
+    switch_paste(self, true);
+    el_resize(self->el);
+    el_set(self->el, EL_REFRESH);
+}
 
 static ph_line_edit *self_of(EditLine *el)
 {
     void *self = NULL;
     el_get(el, EL_CLIENTDATA, &self);
     return self;
+}
+
+/* Waits for a byte; signals may come meanwhile. 1: there is one, 0: a signal came, -1: trouble. */
+static int wait_for_byte(void)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    sigset_t open;
+    sigprocmask(SIG_SETMASK, NULL, &open);
+    sigdelset(&open, SIGINT);
+    for (int i = 0; i < N_SIGNALS; i++)
+        sigdelset(&open, SIGNALS[i]);
+    if (ppoll(&in, 1, NULL, &open) >= 0)
+        return 1;
+    return errno == EINTR ? 0 : -1;
+}
+
+/* For EL_GETCFN: 1 and a character, 0 at the end, -1 for an error. */
+static int read_char(EditLine *el, wchar_t *c)
+{
+    ph_line_edit *self = self_of(el);
+    uint8_t bytes[4];
+    size_t n = 0, len;
+    for (;;) {
+        if (got_term)
+            return 0;
+        if (got_int) {
+            got_int = 0;
+            *c = 3;
+            return 1;
+        }
+        if (got_winch) {
+            got_winch = 0;
+            el_resize(el);
+            el_set(el, EL_REFRESH);
+        }
+        if (got_tstp) {
+            got_tstp = 0;
+            suspend(self);
+        }
+        int ready = wait_for_byte();
+        if (ready < 0)
+            return -1;
+        if (ready == 0)
+            continue;
+        ssize_t got = read(STDIN_FILENO, bytes + n, 1);
+        if (got <= 0)
+            return got == 0 ? 0 : -1;
+        n++;
+        if (n < sizeof bytes && ph_utf8_incomplete_tail(bytes, n) == n)
+            continue;
+        uint32_t cp = ph_utf8_decode(bytes, n, &len);
+        *c = cp == PH_UTF8_INVALID || len != n ? (wchar_t)0xfffd : (wchar_t)cp;
+        return 1;
+    }
 }
 
 static char *give_prompt(EditLine *el)
@@ -135,7 +244,8 @@ static void set_up(ph_line_edit *self)
     EditLine *el = self->el;
     el_set(el, EL_CLIENTDATA, self);
     el_set(el, EL_PROMPT, give_prompt);
-    el_set(el, EL_SIGNAL, 1);
+    el_set(el, EL_SIGNAL, 0);
+    el_set(el, EL_GETCFN, read_char);
     el_set(el, EL_HIST, history, self->history);
     el_set(el, EL_EDITOR, "emacs");
     el_source(el, NULL);
@@ -143,6 +253,7 @@ static void set_up(ph_line_edit *self)
     el_set(el, EL_ADDFN, "ph-paste", "take pasted text as it is", on_paste);
     el_set(el, EL_SETTY, "-d", "intr=", NULL);
     el_set(el, EL_BIND, "^C", "ph-interrupt", NULL);
+    el_set(el, EL_BIND, "-a", "^C", "ph-interrupt", NULL);
     if (self->pastes)
         el_set(el, EL_BIND, "\\e[200~", "ph-paste", NULL);
 }
@@ -155,6 +266,8 @@ phial_status ph_line_open(ph_line_edit **out, const char *history_path, phial_er
     if (!self)
         return PHIAL_ERR_NO_MEMORY;
     self->pastes = term && term[0] && strcmp(term, "dumb") != 0;
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, &self->old_int);
     self->locale = make_locale();
     locale_t old = self->locale ? uselocale(self->locale) : (locale_t)0;
     self->history = history_init();
@@ -184,16 +297,32 @@ void ph_line_close(ph_line_edit *self)
         history_end(self->history);
     if (self->locale)
         freelocale(self->locale);
+    sigaction(SIGINT, &self->old_int, NULL);
     ph_free(self->history_path);
     ph_free(self);
 }
 
-static void switch_paste(const ph_line_edit *self, bool on)
+/* libedit's part, with our signals; borrowed until the next. */
+static const char *edit_line(ph_line_edit *self, int *n)
 {
-    if (self->pastes) {
-        fputs(on ? "\033[?2004h" : "\033[?2004l", stdout);
-        fflush(stdout);
+    struct sigaction action = {.sa_handler = on_signal}, old[N_SIGNALS];
+    sigset_t block, old_mask;
+    sigemptyset(&block);
+    sigaddset(&block, SIGINT);
+    for (int i = 0; i < N_SIGNALS; i++) {
+        sigaddset(&block, SIGNALS[i]);
+        sigaction(SIGNALS[i], &action, &old[i]);
     }
+    sigprocmask(SIG_BLOCK, &block, &old_mask);
+    got_int = got_winch = got_tstp = got_term = 0;
+    el_resize(self->el);
+    switch_paste(self, true);
+    const char *text = el_gets(self->el, n);
+    switch_paste(self, false);
+    sigprocmask(SIG_SETMASK, &old_mask, NULL);
+    for (int i = 0; i < N_SIGNALS; i++)
+        sigaction(SIGNALS[i], &old[i], NULL);
+    return text;
 }
 
 ph_line_end ph_line_read(ph_line_edit *self, const char *prompt, ph_buf *line, bool *had_text)
@@ -203,10 +332,7 @@ ph_line_end ph_line_read(ph_line_edit *self, const char *prompt, ph_buf *line, b
     self->prompt = prompt;
     self->interrupted = self->had_text = false;
     locale_t old = self->locale ? uselocale(self->locale) : (locale_t)0;
-    el_resize(self->el);
-    switch_paste(self, true);
-    const char *text = el_gets(self->el, &n);
-    switch_paste(self, false);
+    const char *text = edit_line(self, &n);
     if (text && n > 0)
         ph_buf_add(line, text, (size_t)n - (text[n - 1] == '\n'));
     if (old)
