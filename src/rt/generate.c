@@ -126,8 +126,9 @@ phial_status phial_generation_new(phial_generation **out, const phial_generation
     }
     if (status == PHIAL_OK) {
         /* So that the text is a C string even while it is empty. */
-        ph_buf_reserve(&g->text, 64);
+        ph_buf_add_byte(&g->text, 0);
         status = ph_buf_status(&g->text, err);
+        g->text.len = 0;
     }
     if (status == PHIAL_OK) {
         status = phial_sampler_accept(o->sampler, (const int32_t *)g->ids, g->n_prompt, err);
