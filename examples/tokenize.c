@@ -2,7 +2,9 @@
  *
  * MODEL is a GGUF file or a folder with tokenizer.json. Prints each token's id, where it lies in
  * the text, and the text again, put together by a streaming decoder that never shows half a
- * character. Without arguments there is nothing to do (77: skipped).
+ * character.
+ *
+ * run: @SOURCE@/tests/data/tiny-phi "Tokens<|endoftext|> are bytes"
  */
 #include <phial/tokenizer.h>
 #include <stdio.h>
@@ -44,8 +46,10 @@ int main(int argc, char **argv)
     phial_tokenizer *tokenizer = NULL;
     phial_encoder *encoder = NULL;
     phial_decoder *decoder = NULL;
-    if (argc != 3)
-        return 77;
+    if (argc != 3) {
+        fprintf(stderr, "usage: tokenize MODEL TEXT\n");
+        return 2;
+    }
     phial_status status = phial_tokenizer_open(&tokenizer, argv[1], &err);
     if (status == PHIAL_OK)
         status = phial_encoder_new(&encoder, tokenizer, &err);

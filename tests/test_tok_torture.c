@@ -7,43 +7,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "tok_util.h"
-
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_aligned_alloc(size_t align, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_aligned_alloc(size_t align, size_t size);
-
-/* Allocations until one fails; 0: none does. */
-static size_t countdown;
-static size_t n_calls;
-
-static bool fails(void)
-{
-    n_calls++;
-    return countdown > 0 && --countdown == 0;
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t size)
-{
-    return fails() ? NULL : __real_aligned_alloc(align, size);
-}
+#include "torture.h"
 
 static char sample[5000];
 
@@ -108,26 +76,28 @@ static phial_status read_files(phial_error *err)
     return st;
 }
 
-static void torture(phial_status (*scenario)(phial_error *))
+typedef phial_status (*scenario)(phial_error *err);
+
+/* Both with and without an error object. */
+static bool run_scenario(void *arg)
 {
-    phial_error err;
-    size_t n = 0;
-    phial_status st;
-    do {
-        memset(&err, 0, sizeof err);
-        countdown = ++n;
-        st = scenario(&err);
-        bool failed = countdown == 0;
-        countdown = 0;
-        if (failed) {
-            assert_int_equal(st, PHIAL_ERR_NO_MEMORY);
-            assert_true(err.message[0] != '\0');
-            countdown = n;
-            assert_int_equal(scenario(NULL), PHIAL_ERR_NO_MEMORY);
-            countdown = 0;
-        }
-    } while (st != PHIAL_OK);
-    print_message("%zu allocations failed one after the other\n", n - 1);
+    const scenario *fn = arg;
+    long left = atomic_load(&torture_left);
+    phial_error err = {0};
+    phial_status st = (*fn)(&err);
+    atomic_store(&torture_left, left);
+    assert_int_equal((*fn)(NULL), st);
+    if (st == PHIAL_OK)
+        return true;
+    assert_int_equal(st, PHIAL_ERR_NO_MEMORY);
+    assert_true(err.message[0] != '\0');
+    return false;
+}
+
+static void torture(scenario fn)
+{
+    long n = torture_run(run_scenario, &fn, 10000);
+    print_message("%ld runs out of memory\n", n);
     assert_true(n > 3);
 }
 
@@ -164,13 +134,13 @@ static void used_again_allocates_nothing(void **state)
     assert_int_equal(phial_decoder_new(&d, t, 0, NULL), PHIAL_OK);
     assert_int_equal(phial_encoder_run(e, sample, sizeof sample, 0, NULL), PHIAL_OK);
     assert_non_null(phial_encoder_offsets(e, NULL));
-    size_t before = n_calls;
+    long before = atomic_load(&torture_calls);
     for (size_t len = sizeof sample; len > 0; len -= 100) {
         assert_int_equal(phial_encoder_run(e, sample, len, 0, NULL), PHIAL_OK);
         assert_non_null(phial_encoder_offsets(e, NULL));
         assert_int_equal(phial_decoder_push(d, &text, &n, (uint32_t)len % 300, NULL), PHIAL_OK);
     }
-    assert_int_equal(n_calls, before);
+    assert_int_equal(atomic_load(&torture_calls), before);
     phial_decoder_free(d);
     phial_encoder_free(e);
     phial_tokenizer_close(t);
