@@ -134,30 +134,72 @@ static bool encode_long_word(phial_encoder *e, const uint8_t *p, size_t n)
     return n_out > 0;
 }
 
+/* Words are cut ahead of being looked up, so that the table's cache lines are on their way before
+ * they are needed: waiting for them took half the time of encoding. */
+#define AHEAD 16
+typedef struct cut_word {
+    const uint8_t *p;
+    size_t n;
+    ph_word word; /* these two only for n <= PH_WORD_MAX */
+    uint64_t hash;
+} cut_word;
+
+static inline recent_set *set_of(const phial_encoder *e, uint64_t hash)
+{
+    return &e->sets[hash >> (64 - RECENT_SETS_BITS)];
+}
+
+/* Cuts up to AHEAD words and returns where the last one ends; *n_words of them. */
+static const uint8_t *cut_ahead(const phial_encoder *e, cut_word *words, size_t *n_words,
+                                const uint8_t *p, const uint8_t *end)
+{
+    size_t k = 0;
+    for (; p < end && k < AHEAD; k++) {
+        const uint8_t *next = ph_pretok_gpt2(p, end);
+        size_t n = (size_t)(next - p);
+        words[k].p = p;
+        words[k].n = n;
+        if (n <= PH_WORD_MAX) {
+            words[k].word = p < e->safe ? ph_word_load(p, n) : ph_word_from(p, n);
+            words[k].hash = ph_word_hash(words[k].word);
+            __builtin_prefetch(set_of(e, words[k].hash));
+        }
+        p = next;
+    }
+    *n_words = k;
+    return p;
+}
+
+/* One word; there is room for as many ids as it has bytes, and for RECENT_IDS, which are always
+ * written. */
+static bool encode_word(phial_encoder *e, const cut_word *c)
+{
+    if (c->n > PH_WORD_MAX)
+        return encode_long_word(e, c->p, c->n);
+    recent_set *set = set_of(e, c->hash);
+    const recent *hit = &set->way[!same_word(set->way[0].word, c->word)];
+    if (same_word(hit->word, c->word)) {
+        memcpy(e->ids + e->n_ids, hit->ids, sizeof hit->ids);
+        e->n_ids += hit->n_ids;
+    } else {
+        encode_new(e, set, c->word, c->hash, c->p, c->n);
+    }
+    return true;
+}
+
 /* Text without added tokens. */
 static bool encode_span(phial_encoder *e, const uint8_t *p, const uint8_t *end)
 {
+    cut_word words[AHEAD];
     while (p < end) {
-        const uint8_t *next = ph_pretok_gpt2(p, end);
-        size_t n = (size_t)(next - p);
-        /* A token has at least one byte; RECENT_IDS are always written. */
-        if (e->cap_ids - e->n_ids < n + RECENT_IDS && !grow(e, n + RECENT_IDS))
+        size_t n_words;
+        const uint8_t *next = cut_ahead(e, words, &n_words, p, end);
+        size_t room = (size_t)(next - p) + RECENT_IDS;
+        if (e->cap_ids - e->n_ids < room && !grow(e, room))
             return false;
-        if (n > PH_WORD_MAX) {
-            if (!encode_long_word(e, p, n))
+        for (size_t i = 0; i < n_words; i++)
+            if (!encode_word(e, &words[i]))
                 return false;
-        } else {
-            ph_word w = p < e->safe ? ph_word_load(p, n) : ph_word_from(p, n);
-            uint64_t hash = ph_word_hash(w);
-            recent_set *set = &e->sets[hash >> (64 - RECENT_SETS_BITS)];
-            const recent *hit = &set->way[!same_word(set->way[0].word, w)];
-            if (same_word(hit->word, w)) {
-                memcpy(e->ids + e->n_ids, hit->ids, sizeof hit->ids);
-                e->n_ids += hit->n_ids;
-            } else {
-                encode_new(e, set, w, hash, p, n);
-            }
-        }
         p = next;
     }
     return true;
