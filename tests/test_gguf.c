@@ -1,5 +1,4 @@
-/* The GGUF reader on files made by hand, most of them hostile, and the writer read back.
- * labels: fast */
+/* The GGUF reader on files made by hand, most of them hostile, and the writer read back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

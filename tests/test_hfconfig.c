@@ -1,5 +1,4 @@
-/* config.json in its variants, and .npy files.
- * labels: fast */
+/* config.json in its variants, and .npy files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

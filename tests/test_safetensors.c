@@ -1,5 +1,4 @@
-/* safetensors: headers made by hand, most of them hostile, sets of shards, the writer read back.
- * labels: fast */
+/* safetensors: headers made by hand, most of them hostile, sets of shards, the writer read back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
