@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "fmt/gguf.h"
 #include "fmt/safetensors.h"
 #include "model/convert.h"
 #include "model/synth.h"
