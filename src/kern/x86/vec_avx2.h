@@ -7,8 +7,8 @@
 #include <string.h>
 
 #define VL           8
-#define VEC_TILE_M   4 /* 12 sums, 3 weights, 1 activation: 16 registers */
-#define VEC_TILE_N   3
+#define VEC_TILE_M   3 /* 12 sums, 3 activations, 1 weight: 16 registers */
+#define VEC_TILE_N   4
 #define VEC_ATTN_M   6 /* 12 sums, 2 of keys or values, 1 of the query */
 #define VEC_ATTN_N   2
 #define VEC_ATTN_ONE 8 /* vectors at a time for a single query */

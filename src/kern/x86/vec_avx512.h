@@ -8,8 +8,8 @@
 #include <string.h>
 
 #define VL           16
-#define VEC_TILE_M   4 /* 24 sums, 6 weights, 1 activation */
-#define VEC_TILE_N   6
+#define VEC_TILE_M   6 /* 24 sums, 6 activations, 1 weight */
+#define VEC_TILE_N   4
 #define VEC_ATTN_M   6 /* 24 sums, 4 of keys or values, 1 of the query */
 #define VEC_ATTN_N   4
 #define VEC_ATTN_ONE 4
