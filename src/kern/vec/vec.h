@@ -18,9 +18,11 @@
 
 /* Sums of registers stay in registers only if every index is a constant. */
 #if defined(__clang__)
-#define VEC_UNROLL _Pragma("clang loop unroll(full)")
+#define VEC_UNROLL      _Pragma("clang loop unroll(full)")
+#define VEC_UNROLL_SOME _Pragma("clang loop unroll_count(4)")
 #else
-#define VEC_UNROLL _Pragma("GCC unroll 32")
+#define VEC_UNROLL      _Pragma("GCC unroll 32")
+#define VEC_UNROLL_SOME _Pragma("GCC unroll 8")
 #endif
 
 /* Lane l + lane l + 8 where a vector holds fewer, and so on, down to one vector. */

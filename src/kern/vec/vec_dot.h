@@ -223,7 +223,8 @@ static void vec_gemv_q8_0(float *y, const float *x, const void *w, size_t row_by
 /* VEC_TILE_M x VEC_TILE_N sums fill the registers with one vector each. Where that is a part of the
  * lanes only, each part has its own walk over the block, which lies in the first-level cache. */
 VEC_INLINE void tile_part(vf s[VEC_TILE_M][VEC_TILE_N], const ph_tile *t, const float *x,
-                          const float *w, const int part, const int m, const int n)
+                          const float *w, const int part, const int m, const int n,
+                          const bool whole)
 {
     VEC_UNROLL
     for (int i = 0; i < m; i++) {
@@ -233,8 +234,9 @@ VEC_INLINE void tile_part(vf s[VEC_TILE_M][VEC_TILE_N], const ph_tile *t, const 
         }
     }
     vf xs[VEC_TILE_M];
-    size_t full = t->k - t->k % PH_DOT_LANES;
+    size_t full = whole ? PH_DOT_BLOCK : t->k - t->k % PH_DOT_LANES;
     size_t at = (size_t)part * VL;
+    VEC_UNROLL_SOME
     for (; at < full; at += PH_DOT_LANES) {
         VEC_UNROLL
         for (int i = 0; i < m; i++) {
@@ -249,7 +251,7 @@ VEC_INLINE void tile_part(vf s[VEC_TILE_M][VEC_TILE_N], const ph_tile *t, const 
             }
         }
     }
-    if (full < t->k) {
+    if (!whole && full < t->k) {
         size_t left = vec_left(t->k, at);
         VEC_UNROLL
         for (int i = 0; i < m; i++) {
@@ -266,19 +268,20 @@ VEC_INLINE void tile_part(vf s[VEC_TILE_M][VEC_TILE_N], const ph_tile *t, const 
     }
 }
 
-VEC_INLINE void tile_at(const ph_tile *t, size_t row, size_t column, const int m, const int n)
+VEC_INLINE void tile_at(const ph_tile *t, size_t row, size_t column, const int m, const int n,
+                        const bool whole)
 {
     vf parts[VEC_PARTS][VEC_TILE_M][VEC_TILE_N];
     const float *x = t->x + row * t->ldx;
     const float *w = t->w + column * t->ldw;
     VEC_UNROLL
     for (int p = 0; p < VEC_PARTS; p++) {
-        tile_part(parts[p], t, x, w, p, m, n);
+        tile_part(parts[p], t, x, w, p, m, n, whole);
     }
     float *y = t->y + row * t->ldy + column;
     VEC_UNROLL
     for (int i = 0; i < m; i++) {
-        float s[VEC_TILE_N];
+        float *yi = y + (size_t)i * t->ldy;
         vf folded[VEC_TILE_N];
         VEC_UNROLL
         for (int j = 0; j < n; j++) {
@@ -290,30 +293,30 @@ VEC_INLINE void tile_at(const ph_tile *t, size_t row, size_t column, const int m
             folded[j] = vf_fold(of_one);
         }
         if (n == VEC_TILE_N) {
-            vf_sum4(s, folded[0], folded[1], folded[2], folded[3]);
+            vq s = vf_sum4(folded[0], folded[1], folded[2], folded[3]);
+            s = t->first ? s : vq_add(vq_load(yi), s);
+            vq_store(yi, t->bias ? vq_add(s, vq_load(t->bias + column)) : s);
         } else {
-            s[0] = vf_sum(folded[0]);
-        }
-        VEC_UNROLL
-        for (int j = 0; j < n; j++) {
-            float sum = t->first ? s[j] : y[(size_t)i * t->ldy + (size_t)j] + s[j];
-            y[(size_t)i * t->ldy + (size_t)j] = t->bias ? sum + t->bias[column + (size_t)j] : sum;
+            float s = vf_sum(folded[0]);
+            s = t->first ? s : yi[0] + s;
+            yi[0] = t->bias ? s + t->bias[column] : s;
         }
     }
 }
 
 _Static_assert(VEC_TILE_N == 4, "vf_sum4 sums a row of the tile");
 
-#define TILE(name, m, n)                                                                           \
+#define TILE(name, m, n, whole)                                                                    \
     static void name(const ph_tile *t, size_t row, size_t column)                                  \
     {                                                                                              \
-        tile_at(t, row, column, m, n);                                                             \
+        tile_at(t, row, column, m, n, whole);                                                      \
     }
-TILE(tile_full, VEC_TILE_M, VEC_TILE_N)
-TILE(tile_pair, 2, VEC_TILE_N)
-TILE(tile_row, 1, VEC_TILE_N)
-TILE(tile_column, VEC_TILE_M, 1)
-TILE(tile_one, 1, 1)
+TILE(tile_whole, VEC_TILE_M, VEC_TILE_N, true)
+TILE(tile_full, VEC_TILE_M, VEC_TILE_N, false)
+TILE(tile_pair, 2, VEC_TILE_N, false)
+TILE(tile_row, 1, VEC_TILE_N, false)
+TILE(tile_column, VEC_TILE_M, 1, false)
+TILE(tile_one, 1, 1, false)
 #undef TILE
 
 static void vec_tile(const ph_tile *t)
@@ -323,7 +326,7 @@ static void vec_tile(const ph_tile *t)
     size_t i, j;
     for (j = 0; j < wide; j += VEC_TILE_N) {
         for (i = 0; i < high; i += VEC_TILE_M) {
-            tile_full(t, i, j);
+            (t->k == PH_DOT_BLOCK ? tile_whole : tile_full)(t, i, j);
         }
         for (; i + 2 <= t->m; i += 2) {
             tile_pair(t, i, j);
