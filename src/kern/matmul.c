@@ -70,8 +70,10 @@ static void multiply_block(const matmul_run *run, const ph_tile *block, float *x
         t.m = rows;
         for (size_t s = 0; s < n_shares; s++) {
             size_t j = s * COLUMNS;
-            prefetch_share(x + rows * run->ldx, run->ldx, y + rows * block->ldy + j, block->ldy,
-                           next, block->k, s, n_shares);
+            if (next > 0) {
+                prefetch_share(x + rows * run->ldx, run->ldx, y + rows * block->ldy + j, block->ldy,
+                               next, block->k, s, n_shares);
+            }
             t.n = block->n - j < COLUMNS ? block->n - j : COLUMNS;
             t.y = y + j;
             t.w = block->w + j * stride;
