@@ -12,6 +12,7 @@
 
 #define GROUP      32 /* numbers a loader decodes at once: a block of Q8_0 */
 #define GROUP_VECS (GROUP / VL)
+#define GEMV_ROWS  4 /* rows walked together share the loads of x and hide each other's latency */
 
 /* A loader turns one group of GROUP encoded numbers into f32. */
 VEC_INLINE void load_f32(vf out[GROUP_VECS], const unsigned char *row, size_t group)
@@ -128,17 +129,16 @@ VEC_INLINE void fma_group(vf sums[VEC_PARTS], const vf x[GROUP_VECS], const vf w
 
 /* Dots of one x with `rows` rows. */
 VEC_INLINE void dot_rows(float *y, const float *x, const unsigned char *w, size_t row_bytes,
-                         size_t k, const float *bias, const int rows, load_fn load, size_t bytes,
-                         size_t group_bytes)
+                         size_t k, const float *bias, const int rows, load_fn load, size_t bytes)
 {
-    float total[VEC_GEMV_ROWS];
+    float total[GEMV_ROWS] = {0};
     vf xs[GROUP_VECS], ws[GROUP_VECS];
     size_t n_groups = k / GROUP;
     size_t left = k % GROUP;
     size_t g = 0;
     bool first = true;
     do {
-        vf sums[VEC_GEMV_ROWS][VEC_PARTS];
+        vf sums[GEMV_ROWS][VEC_PARTS];
         VEC_UNROLL
         for (int r = 0; r < rows; r++) {
             VEC_UNROLL
@@ -152,9 +152,7 @@ VEC_INLINE void dot_rows(float *y, const float *x, const unsigned char *w, size_
             load_f32(xs, (const unsigned char *)x, g);
             VEC_UNROLL
             for (int r = 0; r < rows; r++) {
-                const unsigned char *row = w + (size_t)r * row_bytes;
-                __builtin_prefetch(row + g * group_bytes + VEC_PREFETCH);
-                load(ws, row, g);
+                load(ws, w + (size_t)r * row_bytes, g);
                 fma_group(sums[r], xs, ws, GROUP);
             }
         }
@@ -167,10 +165,19 @@ VEC_INLINE void dot_rows(float *y, const float *x, const unsigned char *w, size_
             }
             left = 0;
         }
+        float s[GEMV_ROWS];
+        if (rows == 4) {
+            vq_store(
+                s, vf_sum4(vf_fold(sums[0]), vf_fold(sums[1]), vf_fold(sums[2]), vf_fold(sums[3])));
+        } else {
+            VEC_UNROLL
+            for (int r = 0; r < rows; r++) {
+                s[r] = vf_sum(vf_fold(sums[r]));
+            }
+        }
         VEC_UNROLL
         for (int r = 0; r < rows; r++) {
-            float s = vf_sum(vf_fold(sums[r]));
-            total[r] = first ? s : total[r] + s;
+            total[r] = first ? s[r] : total[r] + s[r];
         }
         first = false;
     } while (g < n_groups || left > 0);
@@ -181,41 +188,40 @@ VEC_INLINE void dot_rows(float *y, const float *x, const unsigned char *w, size_
 }
 
 VEC_INLINE void dot_all(float *y, const float *x, const void *w, size_t row_bytes, size_t n,
-                        size_t k, const float *bias, load_fn load, size_t bytes, size_t group_bytes)
+                        size_t k, const float *bias, load_fn load, size_t bytes)
 {
     const unsigned char *row = w;
     size_t i = 0;
-    for (; i + VEC_GEMV_ROWS <= n; i += VEC_GEMV_ROWS, row += VEC_GEMV_ROWS * row_bytes) {
-        dot_rows(y + i, x, row, row_bytes, k, bias ? bias + i : NULL, VEC_GEMV_ROWS, load, bytes,
-                 group_bytes);
+    for (; i + GEMV_ROWS <= n; i += GEMV_ROWS, row += GEMV_ROWS * row_bytes) {
+        dot_rows(y + i, x, row, row_bytes, k, bias ? bias + i : NULL, GEMV_ROWS, load, bytes);
     }
     for (; i < n; i++, row += row_bytes) {
-        dot_rows(y + i, x, row, row_bytes, k, bias ? bias + i : NULL, 1, load, bytes, group_bytes);
+        dot_rows(y + i, x, row, row_bytes, k, bias ? bias + i : NULL, 1, load, bytes);
     }
 }
 
 static void vec_gemv_f32(float *y, const float *x, const void *w, size_t row_bytes, size_t n,
                          size_t k, const float *bias)
 {
-    dot_all(y, x, w, row_bytes, n, k, bias, load_f32, 4, GROUP * 4);
+    dot_all(y, x, w, row_bytes, n, k, bias, load_f32, 4);
 }
 
 static void vec_gemv_f16(float *y, const float *x, const void *w, size_t row_bytes, size_t n,
                          size_t k, const float *bias)
 {
-    dot_all(y, x, w, row_bytes, n, k, bias, load_f16, 2, GROUP * 2);
+    dot_all(y, x, w, row_bytes, n, k, bias, load_f16, 2);
 }
 
 static void vec_gemv_bf16(float *y, const float *x, const void *w, size_t row_bytes, size_t n,
                           size_t k, const float *bias)
 {
-    dot_all(y, x, w, row_bytes, n, k, bias, load_bf16, 2, GROUP * 2);
+    dot_all(y, x, w, row_bytes, n, k, bias, load_bf16, 2);
 }
 
 static void vec_gemv_q8_0(float *y, const float *x, const void *w, size_t row_bytes, size_t n,
                           size_t k, const float *bias)
 {
-    dot_all(y, x, w, row_bytes, n, k, bias, load_q8_0, 0, 34);
+    dot_all(y, x, w, row_bytes, n, k, bias, load_q8_0, 0);
 }
 
 /* --- many rows of activations ------------------------------------------------------------- */

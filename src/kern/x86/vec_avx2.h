@@ -13,9 +13,6 @@
 #define VEC_ATTN_N   2
 #define VEC_ATTN_ONE 8 /* vectors at a time for a single query */
 
-#define VEC_GEMV_ROWS 1
-#define VEC_PREFETCH  2048 /* bytes ahead */
-
 typedef __m256 vf;
 
 static inline vf vf_zero(void)

@@ -14,9 +14,6 @@
 #define VEC_ATTN_N   4
 #define VEC_ATTN_ONE 4
 
-#define VEC_GEMV_ROWS 1
-#define VEC_PREFETCH  2048 /* bytes ahead */
-
 typedef __m512 vf;
 
 static inline vf vf_zero(void)
