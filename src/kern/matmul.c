@@ -4,8 +4,8 @@
  * One row of x: each thread walks its share of each weight's rows once, ascending, with the fused
  * gemv; this is bound by memory. More rows: the weight's rows are taken in chunks off a shared
  * ticket; a chunk is dequantized once per depth block into the thread's room and multiplied with
- * all rows of x, which are copied together a few at a time so that they stay in the first-level
- * cache whatever their distance in memory is, and asked for ahead of time.
+ * all rows of x, a few at a time so that they stay in the first-level cache, asked for ahead of
+ * time, and copied together where their distance in memory would make them evict each other.
  */
 #include "kern/matmul.h"
 
@@ -15,11 +15,12 @@
 #include <string.h>
 
 #define STRIDE_MAX (PH_DOT_BLOCK + 16)
-#define CHUNK_ROWS 96 /* of weights: 192 KiB as f32, half of a small second-level cache */
-#define FEW_ROWS   12 /* chunk for few rows of x, to keep the reading of weights in order */
-#define X_ROWS     6  /* rows of x copied together: 12 KiB of the first-level cache */
-#define COLUMNS    16 /* of y computed together: a cache line */
-#define FEW_X      8  /* up to so many rows of x are not worth copying */
+#define CHUNK_ROWS 96   /* of weights: 192 KiB as f32, half of a small second-level cache */
+#define FEW_ROWS   12   /* chunk for few rows of x, to keep the reading of weights in order */
+#define X_ROWS     6    /* rows of x copied together: 12 KiB of the first-level cache */
+#define COLUMNS    16   /* of y computed together: a cache line */
+#define COLLIDE    4096 /* bytes; rows so far apart share the same sets of the first-level cache */
+#define FEW_X      8    /* up to so many rows of x are not worth copying */
 #define GEMV_GRAIN 4
 
 _Static_assert((CHUNK_ROWS + X_ROWS) * STRIDE_MAX * sizeof(float) <= PH_WORK_BYTES,
@@ -60,7 +61,7 @@ static void multiply_block(const matmul_run *run, const ph_tile *block, float *x
         size_t left = run->m - i;
         size_t rows = left < X_ROWS ? left : X_ROWS;
         size_t next = left - rows < X_ROWS ? left - rows : X_ROWS;
-        bool copy = run->m > FEW_X;
+        bool copy = run->m > FEW_X && run->ldx * sizeof(float) % COLLIDE == 0;
         for (size_t r = 0; copy && r < rows; r++) {
             memcpy(x_room + r * stride, x + r * run->ldx, block->k * sizeof(float));
         }

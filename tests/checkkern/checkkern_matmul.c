@@ -56,7 +56,12 @@ static void problem_new(problem *p, ph_rng *rng, ph_dtype type, size_t m, size_t
 {
     const ph_quant *quant = ph_quant_find(type);
     size_t row_bytes = ph_dtype_row_bytes(type, k);
-    *p = (problem){.m = m, .n = n, .k = k, .ldx = k + m % 3, .ldy = n + n % 4, .type = type};
+    *p = (problem){.m = m,
+                   .n = n,
+                   .k = k,
+                   .ldx = k % 1024 == 0 ? k : k + m % 3,
+                   .ldy = n + n % 4,
+                   .type = type};
     p->x = get(m * p->ldx * 4);
     p->w = get(n * k * 4);
     p->bias = get(n * 4);
@@ -143,7 +148,7 @@ static void shapes(void **state)
     ph_rng rng;
     ph_rng_seed(&rng, 10, 1);
     static const size_t ms[] = {1, 2, 3, 4, 5, 8, 9, 12, 17};
-    static const size_t deep[] = {160, 320, 511, 512, 513, 544, 545, 1024, 1056, 1537, 2560};
+    static const size_t deep[] = {160, 320, 511, 512, 513, 544, 545, 1024, 2048, 1056, 1537, 2560};
     for (int q = 0; q < PH_N_QUANT; q++) {
         ph_dtype type = ph_quant_at((ph_quant_index)q)->type;
         for (size_t c = 0; c <= 130 + sizeof deep / sizeof deep[0]; c++) {
