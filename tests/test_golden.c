@@ -16,6 +16,12 @@
 #include "phial/session.h"
 #include "testdata.h"
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 typedef struct golden {
     const char *model; /* below the golden data, or below tests/data if `ours` */
     const char *refs;  /* .safetensors of references */
@@ -322,7 +328,11 @@ static void golden_model(void **state)
     size_t n_sequences = 0;
     for (size_t i = 0; i < ph_safetensors_n_tensors(refs); i++) {
         const ph_st_tensor *t = ph_safetensors_tensor_at(refs, i);
-        if (ph_str_ends_with(t->name, ".input_ids")) {
+        if (SANITIZED && t->n_elements > 1000 && ph_str_ends_with(t->name, ".input_ids")) {
+            printf("%-26s %zu tokens: left to the builds without sanitizers\n", g->model,
+                   (size_t)t->n_elements);
+            n_sequences++;
+        } else if (ph_str_ends_with(t->name, ".input_ids")) {
             check_sequence(g, &info, engine, refs, t);
             n_sequences++;
         }
