@@ -8,8 +8,6 @@
 static void print_norms(void *user, const phial_activation_event *event)
 {
     (void)user;
-    if (event->what != PHIAL_ACT_EMBED && event->what != PHIAL_ACT_OUT)
-        return;
     printf("layer %2d %-6s", event->layer, phial_activation_name(event->what));
     for (size_t i = 0; i < event->n; i++) {
         double sum = 0;
@@ -35,7 +33,8 @@ int main(int argc, char **argv)
     if (status == PHIAL_OK)
         status = phial_session_new(&session, engine, 64, &err);
     if (status == PHIAL_OK)
-        status = phial_session_on_activation(session, print_norms, NULL, &err);
+        status = phial_session_on_activation(session, 1u << PHIAL_ACT_EMBED | 1u << PHIAL_ACT_OUT,
+                                             print_norms, NULL, &err);
     if (status == PHIAL_OK)
         status = phial_session_sync(session, ids, sizeof ids / sizeof ids[0], &err);
     if (status != PHIAL_OK)

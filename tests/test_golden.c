@@ -16,6 +16,12 @@
 #include "phial/session.h"
 #include "testdata.h"
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 typedef struct golden {
     const char *model; /* below the golden data, or below tests/data if `ours` */
     const char *refs;  /* .safetensors of references */
@@ -195,7 +201,9 @@ static void check_sequence(const golden *g, const phial_model_info *info, phial_
     phial_session *s = NULL;
     assert_int_equal(phial_session_new(&s, engine, 0, &err), PHIAL_OK);
     phial_session_on_logits(s, see_logits, &w);
-    assert_int_equal(phial_session_on_activation(s, see_activation, &w, &err), PHIAL_OK);
+    /* What has no reference in long sequences is not asked for: it costs more than the rest. */
+    uint32_t which = w.n > 100 ? 1u << PHIAL_ACT_FINAL_NORM : PHIAL_ACT_ALL;
+    assert_int_equal(phial_session_on_activation(s, which, see_activation, &w, &err), PHIAL_OK);
     if (phial_session_sync(s, ids, w.n, &err) != PHIAL_OK) {
         fail_msg("%s: %s", g->model, err.message);
     }
@@ -320,7 +328,11 @@ static void golden_model(void **state)
     size_t n_sequences = 0;
     for (size_t i = 0; i < ph_safetensors_n_tensors(refs); i++) {
         const ph_st_tensor *t = ph_safetensors_tensor_at(refs, i);
-        if (ph_str_ends_with(t->name, ".input_ids")) {
+        if (SANITIZED && t->n_elements > 1000 && ph_str_ends_with(t->name, ".input_ids")) {
+            printf("%-26s %zu tokens: left to the builds without sanitizers\n", g->model,
+                   (size_t)t->n_elements);
+            n_sequences++;
+        } else if (ph_str_ends_with(t->name, ".input_ids")) {
             check_sequence(g, &info, engine, refs, t);
             n_sequences++;
         }

@@ -1,11 +1,14 @@
 /* Sessions: the same bits whatever the threads, the batch, the split and the cache; snapshots;
- * cancellation; errors. On the tiny golden model. */
+ * cancellation; errors. On the small model of the repository.
+ * labels: slow
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,9 +17,10 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "phial/session.h"
-#include "testdata.h"
 
-enum { N_IDS = 200, N_VOCAB = 512 };
+#define TINY PHIAL_SOURCE_DIR "/tests/data/tiny-phi"
+
+enum { N_IDS = 200, N_VOCAB = 320 };
 
 static uint32_t IDS[N_IDS];
 static phial_model *model;
@@ -24,12 +28,11 @@ static phial_model *model;
 static int open_model(void **state)
 {
     (void)state;
-    const char *path = ph_testdata("golden/tiny-phi-a");
     for (int i = 0; i < N_IDS; i++) {
         IDS[i] = (uint32_t)(i * 7919 + 13) % N_VOCAB;
     }
     phial_error err = {0};
-    if (path != NULL && phial_model_open(&model, path, NULL, &err) != PHIAL_OK) {
+    if (phial_model_open(&model, TINY, NULL, &err) != PHIAL_OK) {
         printf("%s\n", err.message);
         return -1;
     }
@@ -41,13 +44,6 @@ static int close_model(void **state)
     (void)state;
     phial_model_close(model);
     return 0;
-}
-
-static void need_model(void)
-{
-    if (model == NULL) {
-        skip();
-    }
 }
 
 static phial_engine *engine_with(int threads, phial_kv_type kv, uint32_t chunk)
@@ -97,7 +93,6 @@ static void sync_in_company(phial_session *s, phial_session *other, phial_sessio
 static void bits_do_not_depend_on_anything(void **state)
 {
     (void)state;
-    need_model();
     static float want[N_VOCAB];
     const int threads[] = {1, 2, 3, 7};
     const uint32_t chunks[] = {512, 1, 5, 64, 65};
@@ -139,7 +134,6 @@ static void bits_do_not_depend_on_anything(void **state)
 static void kv_types_differ_but_little(void **state)
 {
     (void)state;
-    need_model();
     static float exact[N_VOCAB];
     const double bound[] = {0, 2e-2, 1.0}; /* f16 about 1e-2 by the golden README; q8 is coarser */
     for (int kv = PHIAL_KV_F32; kv <= PHIAL_KV_Q8; kv++) {
@@ -163,7 +157,6 @@ static void kv_types_differ_but_little(void **state)
 static void common_beginnings_are_reused(void **state)
 {
     (void)state;
-    need_model();
     phial_engine *e = engine_with(1, PHIAL_KV_F32, 512);
     phial_session *s = session_of(e);
     sync_to(s, 100);
@@ -185,7 +178,6 @@ static void common_beginnings_are_reused(void **state)
 static void impossible_lists_are_refused(void **state)
 {
     (void)state;
-    need_model();
     phial_engine *e = engine_with(1, PHIAL_KV_F32, 512);
     phial_session *s = NULL;
     phial_error err = {0};
@@ -217,19 +209,19 @@ static void cancel_at_layer(void *user, const phial_activation_event *event)
 static void cancelling_keeps_whole_chunks(void **state)
 {
     (void)state;
-    need_model();
     static float want[N_VOCAB];
     phial_engine *e = engine_with(2, PHIAL_KV_F32, 32);
     phial_session *s = session_of(e);
     sync_to(s, N_IDS);
     memcpy(want, phial_session_logits(s), sizeof want);
     phial_session_truncate(s, 0);
-    assert_int_equal(phial_session_on_activation(s, cancel_at_layer, s, NULL), PHIAL_OK);
+    assert_int_equal(phial_session_on_activation(s, 1u << PHIAL_ACT_LN, cancel_at_layer, s, NULL),
+                     PHIAL_OK);
     phial_error err = {0};
     assert_int_equal(phial_session_sync(s, IDS, N_IDS, &err), PHIAL_ERR_CANCELLED);
     assert_int_equal(phial_session_tokens(s).n, 64);
     assert_null(phial_session_logits(s));
-    assert_int_equal(phial_session_on_activation(s, NULL, NULL, NULL), PHIAL_OK);
+    assert_int_equal(phial_session_on_activation(s, 0, NULL, NULL, NULL), PHIAL_OK);
     sync_to(s, N_IDS);
     assert_int_equal(phial_session_n_reused(s), 64);
     same_logits(s, want);
@@ -252,7 +244,6 @@ static const char *snapshot_path(void)
 static void snapshots_go_on_with_the_same_bits(void **state)
 {
     (void)state;
-    need_model();
     static float want[N_VOCAB], held[N_VOCAB];
     for (int kv = PHIAL_KV_F32; kv <= PHIAL_KV_Q8; kv++) {
         phial_error err = {0};
@@ -288,7 +279,6 @@ static void put_file(const void *bytes, size_t n)
 static void damaged_snapshots_are_refused(void **state)
 {
     (void)state;
-    need_model();
     phial_error err = {0};
     phial_engine *e = engine_with(1, PHIAL_KV_F16, 512);
     phial_session *s = session_of(e), *t = session_of(e);
@@ -335,34 +325,45 @@ static void damaged_snapshots_are_refused(void **state)
     unlink(snapshot_path());
 }
 
+static void copy_file(const char *from, const char *to)
+{
+    ph_buf file;
+    ph_buf_init(&file, 0);
+    assert_int_equal(ph_file_read(&file, from, 1 << 30, NULL), PHIAL_OK);
+    FILE *f = fopen(to, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(file.data, 1, file.len, f), file.len);
+    assert_int_equal(fclose(f), 0);
+    ph_buf_free(&file);
+}
+
 /* A file that shrinks while the model is open ends in a sentence. */
 static void shrunken_files_are_noticed(void **state)
 {
     (void)state;
-    const char *source = ph_testdata("golden/gguf/tiny-phi-a-f16.gguf");
-    if (source == NULL) {
-        skip();
-    }
+    char dir[] = "/tmp/phial-shrunken-XXXXXX", weights[64], config[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(weights, sizeof weights, "%s/model.safetensors", dir);
+    snprintf(config, sizeof config, "%s/config.json", dir);
+    copy_file(TINY "/model.safetensors", weights);
+    copy_file(TINY "/config.json", config);
     phial_error err = {0};
-    ph_buf file;
-    ph_buf_init(&file, 0);
-    assert_int_equal(ph_file_read(&file, source, 1 << 30, &err), PHIAL_OK);
-    put_file(file.data, file.len);
     phial_model *own = NULL;
     phial_engine *e = NULL;
     phial_session *s = NULL;
-    assert_int_equal(phial_model_open(&own, snapshot_path(), NULL, &err), PHIAL_OK);
+    assert_int_equal(phial_model_open(&own, dir, NULL, &err), PHIAL_OK);
     assert_int_equal(phial_engine_new(&e, own, NULL, &err), PHIAL_OK);
     assert_int_equal(phial_session_new(&s, e, 0, &err), PHIAL_OK);
     assert_int_equal(phial_session_sync(s, IDS, 5, &err), PHIAL_OK);
-    assert_int_equal(truncate(snapshot_path(), 100000), 0);
+    assert_int_equal(truncate(weights, 30000), 0);
     assert_int_equal(phial_session_sync(s, IDS, 9, &err), PHIAL_ERR_FILE_CHANGED);
-    assert_non_null(strstr(err.message, snapshot_path()));
+    assert_non_null(strstr(err.message, weights));
     phial_session_free(s);
     phial_engine_free(e);
     phial_model_close(own);
-    ph_buf_free(&file);
-    unlink(snapshot_path());
+    unlink(weights);
+    unlink(config);
+    rmdir(dir);
 }
 
 int main(void)

@@ -53,7 +53,7 @@ static phial_status whole_life(phial_error *err)
         status = phial_session_new(&session, engine, 0, err);
     }
     if (status == PHIAL_OK) {
-        status = phial_session_on_activation(session, see_nothing, NULL, err);
+        status = phial_session_on_activation(session, PHIAL_ACT_ALL, see_nothing, NULL, err);
     }
     if (status == PHIAL_OK) {
         const uint32_t *ids = phial_encoder_ids(encoder, &n);

@@ -4,7 +4,7 @@
 The classes are those of the regular expressions that tokenizers are defined with: \\p{L}, \\p{N}
 (general category L*, N*) and \\s (property White_Space). The Unicode version matters: characters
 assigned later are letters for one peer and symbols for another. 16.0 is what the official
-`tokenizers` package (0.23) uses; bench/check_unicode.py compares every code point with it.
+`tokenizers` package (0.23) uses; tests/golden/check_unicode.py compares every code point with it.
 
     pip install unicodedata2==16.0.0
     tools/gen_unicode.py > src/tok/unicode_table.c

@@ -71,7 +71,7 @@ PHIAL_API const char *phial_tokenizer_text(const phial_tokenizer *t, uint32_t id
 PHIAL_API uint32_t phial_tokenizer_find(const phial_tokenizer *t, const void *text, size_t n);
 
 /* An encoder holds the memory of encoding and a cache of words, so that encoding again allocates
- * nothing once it has grown. About half a megabyte once used. *out is owned. */
+ * nothing once it has grown. About a megabyte once used. *out is owned. */
 PHIAL_API phial_status phial_encoder_new(phial_encoder **out, const phial_tokenizer *t,
                                          phial_error *err);
 PHIAL_API void phial_encoder_free(phial_encoder *e);

@@ -31,6 +31,7 @@ static struct guard_slot {
     atomic_size_t size;
     atomic_bool lost;
 } guard_slots[PH_MAP_MAX];
+static atomic_size_t guard_page_bytes; /* asked once: the handler must not */
 static int guard_users; /* under the lock, like the handler itself */
 static atomic_flag guard_lock = ATOMIC_FLAG_INIT;
 static struct sigaction guard_previous;
@@ -59,7 +60,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
             continue;
         }
         /* Zeros from the missing page to the end, so that one fault settles it. */
-        uintptr_t page = at & ~(uintptr_t)4095;
+        uintptr_t page = at & ~(uintptr_t)(atomic_load(&guard_page_bytes) - 1);
         int saved = errno;
         void *p = mmap((void *)page, start + size - page, PROT_READ,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
@@ -90,6 +91,7 @@ static void guard_enter(void)
 {
     guard_take_lock();
     guard_users++;
+    atomic_store(&guard_page_bytes, (size_t)sysconf(_SC_PAGESIZE));
     if (!guard_installed()) {
         struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
         sigemptyset(&action.sa_mask);
@@ -238,7 +240,7 @@ void ph_map_advise(const ph_map *m, size_t offset, size_t len, ph_map_advice adv
     if (m->data == NULL || offset >= m->size) {
         return;
     }
-    size_t begin = offset & ~(size_t)4095;
+    size_t begin = offset & ~((size_t)sysconf(_SC_PAGESIZE) - 1);
     size_t end = len > m->size - offset ? m->size : offset + len;
     madvise(m->data + begin, end - begin, NATIVE[advice]);
 }

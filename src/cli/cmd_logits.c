@@ -16,7 +16,7 @@
 
 /* Sequences of ids, back to back. */
 typedef struct id_lists {
-    uint32_t *ids;         /* owned */
+    uint32_t *ids;        /* owned */
     phial_tokens *tokens; /* owned, [n] */
     size_t n_ids, n;
     size_t cap_ids, cap;
@@ -242,7 +242,8 @@ static phial_status compute(job *j, const ph_args *args, const id_lists *l, phia
         status = ph_dump_new(&j->dump, j->model, l->tokens[0].n, err);
     }
     if (status == PHIAL_OK && dump != NULL) {
-        status = phial_session_on_activation(j->sessions[0], ph_dump_see, j->dump, err);
+        status =
+            phial_session_on_activation(j->sessions[0], PHIAL_ACT_ALL, ph_dump_see, j->dump, err);
     }
     if (status != PHIAL_OK) {
         return status;

@@ -22,8 +22,8 @@ phial_status ph_gguf_writer_new(ph_gguf_writer **out, phial_error *err)
     *out = w;
     if (!w)
         return PHIAL_ERR_NO_MEMORY;
-    ph_buf_init(&w->kv, PH_GGUF_MAX_HEADER);
-    ph_buf_init(&w->tensors, PH_GGUF_MAX_HEADER);
+    ph_buf_init(&w->kv, 0);
+    ph_buf_init(&w->tensors, 0);
     return PHIAL_OK;
 }
 
@@ -178,6 +178,8 @@ phial_status ph_gguf_writer_begin(ph_gguf_writer *w, const char *path, phial_err
         status = ph_buf_status(&w->kv, err);
     if (status == PHIAL_OK)
         status = ph_buf_status(&w->tensors, err);
+    if (status == PHIAL_OK && w->kv.len + w->tensors.len > PH_GGUF_MAX_HEADER)
+        status = ph_err_set(err, PHIAL_ERR_LIMIT, "more than %zu bytes", PH_GGUF_MAX_HEADER);
     if (status != PHIAL_OK)
         status = ph_err_context(err, status, "%s: header", path);
     if (status == PHIAL_OK)

@@ -43,9 +43,10 @@ size_t ph_kv_layer_bytes(const ph_kv_shape *shape)
 }
 
 /* Rounds one number for each head element and writes it `stride` elements apart. */
-static void put_row(unsigned char *dst, size_t stride, unsigned char *scale_at, ph_kv_type type,
-                    const float *src, size_t n)
+static void put_row(const ph_kern *kern, unsigned char *dst, size_t stride, unsigned char *scale_at,
+                    ph_kv_type type, const float *src, size_t n)
 {
+    uint16_t halves[PH_HEAD_MAX];
     float largest = 0;
     switch (type) {
     case PH_KV_F32:
@@ -54,9 +55,9 @@ static void put_row(unsigned char *dst, size_t stride, unsigned char *scale_at, 
         }
         return;
     case PH_KV_F16:
+        kern->quantize[PH_QUANT_F16](halves, src, n);
         for (size_t i = 0; i < n; i++) {
-            uint16_t h = ph_f16_from_f32(src[i]);
-            memcpy(dst + i * stride * 2, &h, 2);
+            memcpy(dst + i * stride * 2, &halves[i], 2);
         }
         return;
     case PH_KV_Q8:
@@ -143,10 +144,10 @@ static void store(void *arg, int thread, int n_threads)
                 unsigned char *head = layer + h * at.bytes;
                 const float *k = job->k + i * job->ld_kv + h * d;
                 const float *v = job->v + i * job->ld_kv + h * d;
-                put_row(head + at.k + slot * elem, PH_KV_PAGE,
+                put_row(run->work->kern, head + at.k + slot * elem, PH_KV_PAGE,
                         head + at.k_scale + slot * sizeof(float), shape->type, k, d);
-                put_row(head + at.v + slot * d * elem, 1, head + at.v_scale + slot * sizeof(float),
-                        shape->type, v, d);
+                put_row(run->work->kern, head + at.v + slot * d * elem, 1,
+                        head + at.v_scale + slot * sizeof(float), shape->type, v, d);
             }
         }
     }

@@ -24,11 +24,13 @@
 #include "kern/quant.h"
 
 /* Dot products. The depth is cut into absolute blocks of PH_DOT_BLOCK. In a block, lane l of
- * PH_DOT_LANES adds x[k]*w[k] for k = l, l + 32, l + 64, ... in this order, beginning with +0; a
+ * PH_DOT_LANES adds x[k]*w[k] for k = l, l + 16, l + 32, ... in this order, beginning with +0; a
  * last incomplete group counts as filled up with zeros. The lanes are summed by halving
- * (lane l + lane l + 16, then + 8, 4, 2, 1), the block sums in ascending order, the bias last. */
+ * (lane l + lane l + 8, then + 4, 2, 1), the block sums in ascending order, the bias last.
+ * Sixteen lanes are what one row needs to keep up with memory (two vectors of AVX2, one of AVX-512,
+ * four of NEON) and few enough for a register tile of the matrix product. */
 #define PH_DOT_BLOCK 512
-#define PH_DOT_LANES 32
+#define PH_DOT_LANES 16
 
 #define PH_KV_PAGE      64  /* keys in a page of the KV cache; also the block of online softmax */
 #define PH_HEAD_MAX     256 /* largest head size attention takes */
@@ -83,13 +85,15 @@ typedef struct ph_kern {
     ph_gemv_fn gemv[PH_N_QUANT]; /* NULL: dequantize and tile do it; same bits either way */
 
     void (*tile)(const ph_tile *t);
+    size_t tile_stride; /* distance of rows, >= PH_DOT_BLOCK elements, that tile reads fastest */
 
     /* One row of n numbers: mean, then biased variance of x - mean, both summed over PH_DOT_LANES
      * lanes by halving; y = (x - mean) / sqrt(var + eps) * weight + bias. y may be x. */
     void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t n,
                       float eps);
-    /* y = gelu_new(x), the tanh form; y may be x. Within 4 ulp of max(|y|, |x|/4096) for every
-     * finite x; -inf gives NaN, as the formula does. Elements do not influence each other. */
+    /* y = gelu_new(x), the tanh form; y may be x. For finite x within 2 eps |x|, and above -8
+     * within 90 eps |y| in the vector kernels; -inf gives NaN, as the formula does. Elements do
+     * not influence each other. */
     void (*gelu)(float *y, const float *x, size_t n);
     /* y = (a + b) + c; y may be any of them. */
     void (*add3)(float *y, const float *a, const float *b, const float *c, size_t n);

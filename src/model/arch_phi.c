@@ -252,8 +252,8 @@ typedef struct step {
     ph_workspace *ws;
     const ph_kv_layout *kv;
     const ph_batch *batch;
-    bool tapped;
-    float scale; /* of scores: 1 / sqrt(head_dim) */
+    uint32_t taps; /* what any part watches */
+    float scale;   /* of scores: 1 / sqrt(head_dim) */
 } step;
 
 static ph_matmul product(const ph_mat *mat, float *y)
@@ -268,7 +268,7 @@ static ph_matmul product(const ph_mat *mat, float *y)
 
 static void tap(const step *s, phial_activation what, int layer, const float *data, size_t n_cols)
 {
-    if (s->tapped) {
+    if (s->taps != 0) {
         ph_tap_rows(s->batch, what, layer, data, n_cols);
     }
 }
@@ -356,7 +356,7 @@ static void run_layer(const step *s, const phi_layer *w, int layer)
     rotate(s, ws->q, hp->n_head);
     rotate(s, ws->k, hp->n_head_kv);
     attend(s, layer);
-    if (s->tapped) {
+    if ((s->taps & PH_TAPS_ATTENTION) != 0) {
         ph_tap_attention(ws, s->kv, s->batch, layer, ws->q, s->scale);
     }
     const ph_matmul dense = product(&w->out, ws->attn_out);
@@ -432,7 +432,7 @@ static phial_status forward(const phial_model *m, ph_workspace *ws, const ph_kv_
         .ws = ws,
         .kv = layout,
         .batch = batch,
-        .tapped = ph_taps_any(batch),
+        .taps = ph_taps_union(batch),
         .scale = 1.0f / sqrtf((float)m->hp.head_dim),
     };
     embed(&s, &w->embed);

@@ -170,19 +170,22 @@ static phial_status open_source(job *j, phial_error *err)
     return status;
 }
 
-/* llama.cpp's code for phi2: as many key-value heads as heads, no LayerNorm on q and k, one base
- * for the rotation. */
+/* Its loader takes grouped-query attention where it was tried (llama-cpp-python 0.3.36), but nobody
+ * promises that: its converter writes as many key-value heads as heads. */
 static void say_what_llama_cannot(const job *j)
 {
     const ph_log *log = &j->options->log;
     const ph_hparams *hp = &j->hp;
-    static const char text[] = "llama.cpp cannot read the result: its phi2 has no %s";
     if (hp->n_head_kv != hp->n_head)
-        ph_log_write(log, PH_LOG_WARN, text, "grouped-query attention");
+        ph_log_write(log, PH_LOG_WARN,
+                     "llama.cpp may be unable to read the result: its converter knows no "
+                     "grouped-query attention for phi2");
     if (hp->qk_norm)
-        ph_log_write(log, PH_LOG_WARN, text, "qk_layernorm");
+        ph_log_write(log, PH_LOG_WARN,
+                     "llama.cpp cannot read the result: its phi2 has no qk_layernorm");
     if (hp->rope_scaling == PH_ROPE_DYNAMIC)
-        ph_log_write(log, PH_LOG_WARN, text, "dynamic rope scaling");
+        ph_log_write(log, PH_LOG_WARN,
+                     "llama.cpp cannot read the result: it has no dynamic rope scaling");
 }
 
 static ph_str name_of_directory(const char *dir)

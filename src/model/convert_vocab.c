@@ -175,7 +175,8 @@ static phial_status from_tokenizer_json(vocab *v, phial_error *err)
 /* Lines "left right" behind an optional "#version" line. */
 static phial_status set_merge_lines(vocab *v, phial_error *err)
 {
-    const char *p = v->merges_text.data, *end = p + v->merges_text.len;
+    const char *p = v->merges_text.data ? v->merges_text.data : "";
+    const char *end = p + v->merges_text.len;
     size_t n_lines = 1;
     for (const char *q = p; q < end; q++)
         n_lines += *q == '\n';

@@ -34,6 +34,7 @@ struct phial_session {
     phial_logits_fn on_logits;
     void *logits_user;
     phial_tap_fn tap;
+    uint32_t taps; /* set of activations tap wants; 0: off */
     void *tap_user;
     phial_tokens target; /* during a sync: the list to reach */
     bool in_call;

@@ -89,19 +89,21 @@ void phial_session_on_logits(phial_session *s, phial_logits_fn fn, void *user)
     s->logits_user = user;
 }
 
-phial_status phial_session_on_activation(phial_session *s, phial_tap_fn fn, void *user,
-                                         phial_error *err)
+phial_status phial_session_on_activation(phial_session *s, uint32_t which, phial_tap_fn fn,
+                                         void *user, phial_error *err)
 {
-    if (fn != NULL) {
-        phial_status status =
-            ph_workspace_reserve_taps(s->engine->ws, s->engine->model, s->kv.n_ctx, err);
-        if (status != PHIAL_OK) {
-            return status;
-        }
+    uint32_t taps = fn != NULL ? which : 0;
+    if ((taps & ~PHIAL_ACT_ALL) != 0) {
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "a set of activations has unknown members");
     }
-    s->tap = fn;
-    s->tap_user = user;
-    return PHIAL_OK;
+    phial_status status =
+        ph_workspace_reserve_taps(s->engine->ws, s->engine->model, taps, s->kv.n_ctx, err);
+    if (status == PHIAL_OK) {
+        s->tap = fn;
+        s->taps = taps;
+        s->tap_user = user;
+    }
+    return status;
 }
 
 const char *phial_activation_name(phial_activation what)
@@ -217,7 +219,7 @@ static size_t next_batch(sync_call *call)
             .pages = s->kv.pages,
             .last_logits = n == left,
             .all_logits = s->on_logits != NULL,
-            .tapped = s->tap != NULL,
+            .taps = s->taps,
         };
         rows += n;
     }

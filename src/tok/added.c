@@ -116,6 +116,19 @@ void ph_added_free(ph_added *a)
     memset(a, 0, sizeof *a);
 }
 
+uint32_t ph_added_exact(const ph_added *a, ph_str text)
+{
+    uint32_t node = 0;
+    if (a->n_tokens == 0 || text.n == 0)
+        return PHIAL_TOKEN_NONE;
+    for (size_t i = 0; i < text.n; i++) {
+        node = follow(a, node, (uint8_t)text.p[i]);
+        if (node == 0)
+            return PHIAL_TOKEN_NONE;
+    }
+    return a->node_id[node];
+}
+
 /* Next place where a token may begin, or end. */
 static const uint8_t *candidate(const ph_added *a, const uint8_t *p, const uint8_t *end)
 {

@@ -39,4 +39,7 @@ void ph_added_free(ph_added *a);
 const uint8_t *ph_added_find(const ph_added *a, const uint8_t *p, const uint8_t *end, uint32_t *id,
                              size_t *len);
 
+/* The added token with exactly this text, or PHIAL_TOKEN_NONE. */
+uint32_t ph_added_exact(const ph_added *a, ph_str text);
+
 #endif

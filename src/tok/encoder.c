@@ -11,10 +11,11 @@
 
 #include "tok/pretok.h"
 
-/* log2 of the entries of the table of recent words: half a megabyte, which fits the L2 cache of
- * current processors. Larger ones were slower on English text, not faster. */
-#define RECENT_BITS 14
-#define RECENT_IDS  3
+/* Sets of the table of recent words, a power of two. A megabyte in all; on English text 5 % of the
+ * words are not found in it, 9 % with one word to a set, 4 % with twice the sets. */
+#define RECENT_SETS_BITS 14
+#define RECENT_WAYS      2
+#define RECENT_IDS       3
 
 typedef struct recent {
     ph_word word; /* hi 0: empty */
@@ -22,9 +23,17 @@ typedef struct recent {
     uint32_t n_ids;
 } recent;
 
+/* A new word takes the first place and moves the one that had it to the second. */
+typedef struct recent_set {
+    recent way[RECENT_WAYS];
+} recent_set;
+
+_Static_assert(sizeof(recent_set) == PH_CACHE_LINE, "looking a word up touches one cache line");
+
 struct phial_encoder {
     const phial_tokenizer *t; /* borrowed */
-    recent *words;            /* owned; direct-mapped */
+    void *words;              /* owned */
+    recent_set *sets;         /* in words, aligned to cache lines */
     uint32_t *ids;            /* owned */
     size_t n_ids;
     size_t cap_ids;
@@ -44,12 +53,14 @@ phial_status phial_encoder_new(phial_encoder **out, const phial_tokenizer *t, ph
         return PHIAL_ERR_NO_MEMORY;
     e->t = t;
     e->cap_ids = 1024;
-    e->words = ph_alloc((size_t)1 << RECENT_BITS, sizeof *e->words, err);
+    /* Zeroed by the system, page by page as it is touched: a short text pays for what it uses. */
+    e->words = ph_alloc(((size_t)1 << RECENT_SETS_BITS) + 1, sizeof *e->sets, err);
     e->ids = ph_alloc(e->cap_ids, sizeof *e->ids, err);
     if (e->words == NULL || e->ids == NULL) {
         phial_encoder_free(e);
         return PHIAL_ERR_NO_MEMORY;
     }
+    e->sets = (recent_set *)ph_align_up((size_t)(uintptr_t)e->words, PH_CACHE_LINE);
     *out = e;
     return PHIAL_OK;
 }
@@ -83,19 +94,24 @@ static bool grow(phial_encoder *e, size_t n)
     return true;
 }
 
+static inline bool same_word(ph_word a, ph_word b)
+{
+    return a.lo == b.lo && a.hi == b.hi;
+}
+
 /* The token these bytes become, or PHIAL_TOKEN_NONE if they become several. */
 static uint32_t find_whole(const ph_vocab *v, ph_word w, uint64_t hash)
 {
     uint32_t i = (uint32_t)(hash >> v->slot_shift);
     for (; v->slots[i].key.hi != 0; i = (i + 1) & v->slot_mask)
-        if (v->slots[i].key.lo == w.lo && v->slots[i].key.hi == w.hi)
+        if (same_word(v->slots[i].key, w))
             return v->slots[i].whole ? v->slots[i].id : PHIAL_TOKEN_NONE;
     return PHIAL_TOKEN_NONE;
 }
 
 /* A word that is not in the table of recent words; there is room for n ids. */
-static bool encode_new(phial_encoder *e, recent *slot, ph_word w, uint64_t hash, const uint8_t *p,
-                       size_t n)
+static void encode_new(phial_encoder *e, recent_set *set, ph_word w, uint64_t hash,
+                       const uint8_t *p, size_t n)
 {
     uint32_t *out = e->ids + e->n_ids;
     size_t n_out = 1;
@@ -103,12 +119,12 @@ static bool encode_new(phial_encoder *e, recent *slot, ph_word w, uint64_t hash,
     if (out[0] == PHIAL_TOKEN_NONE)
         n_out = ph_bpe_encode(out, &e->t->bpe, &e->scratch, p, n, e->err);
     e->n_ids += n_out;
-    if (n_out <= RECENT_IDS) {
-        slot->word = w;
-        slot->n_ids = (uint32_t)n_out;
-        memcpy(slot->ids, out, n_out * sizeof *out);
-    }
-    return true;
+    if (n_out > RECENT_IDS)
+        return;
+    set->way[1] = set->way[0];
+    set->way[0].word = w;
+    set->way[0].n_ids = (uint32_t)n_out;
+    memcpy(set->way[0].ids, out, n_out * sizeof *out);
 }
 
 static bool encode_long_word(phial_encoder *e, const uint8_t *p, size_t n)
@@ -118,29 +134,72 @@ static bool encode_long_word(phial_encoder *e, const uint8_t *p, size_t n)
     return n_out > 0;
 }
 
+/* Words are cut ahead of being looked up, so that the table's cache lines are on their way before
+ * they are needed: waiting for them took half the time of encoding. */
+#define AHEAD 16
+typedef struct cut_word {
+    const uint8_t *p;
+    size_t n;
+    ph_word word; /* these two only for n <= PH_WORD_MAX */
+    uint64_t hash;
+} cut_word;
+
+static inline recent_set *set_of(const phial_encoder *e, uint64_t hash)
+{
+    return &e->sets[hash >> (64 - RECENT_SETS_BITS)];
+}
+
+/* Cuts up to AHEAD words and returns where the last one ends; *n_words of them. */
+static const uint8_t *cut_ahead(const phial_encoder *e, cut_word *words, size_t *n_words,
+                                const uint8_t *p, const uint8_t *end)
+{
+    size_t k = 0;
+    for (; p < end && k < AHEAD; k++) {
+        const uint8_t *next = ph_pretok_gpt2(p, end);
+        size_t n = (size_t)(next - p);
+        words[k].p = p;
+        words[k].n = n;
+        if (n <= PH_WORD_MAX) {
+            words[k].word = p < e->safe ? ph_word_load(p, n) : ph_word_from(p, n);
+            words[k].hash = ph_word_hash(words[k].word);
+            __builtin_prefetch(set_of(e, words[k].hash));
+        }
+        p = next;
+    }
+    *n_words = k;
+    return p;
+}
+
+/* One word; there is room for as many ids as it has bytes, and for RECENT_IDS, which are always
+ * written. */
+static bool encode_word(phial_encoder *e, const cut_word *c)
+{
+    if (c->n > PH_WORD_MAX)
+        return encode_long_word(e, c->p, c->n);
+    recent_set *set = set_of(e, c->hash);
+    const recent *hit = &set->way[!same_word(set->way[0].word, c->word)];
+    if (same_word(hit->word, c->word)) {
+        memcpy(e->ids + e->n_ids, hit->ids, sizeof hit->ids);
+        e->n_ids += hit->n_ids;
+    } else {
+        encode_new(e, set, c->word, c->hash, c->p, c->n);
+    }
+    return true;
+}
+
 /* Text without added tokens. */
 static bool encode_span(phial_encoder *e, const uint8_t *p, const uint8_t *end)
 {
+    cut_word words[AHEAD];
     while (p < end) {
-        const uint8_t *next = ph_pretok_gpt2(p, end);
-        size_t n = (size_t)(next - p);
-        /* A token has at least one byte; RECENT_IDS are always written. */
-        if (e->cap_ids - e->n_ids < n + RECENT_IDS && !grow(e, n + RECENT_IDS))
+        size_t n_words;
+        const uint8_t *next = cut_ahead(e, words, &n_words, p, end);
+        size_t room = (size_t)(next - p) + RECENT_IDS;
+        if (e->cap_ids - e->n_ids < room && !grow(e, room))
             return false;
-        if (n > PH_WORD_MAX) {
-            if (!encode_long_word(e, p, n))
+        for (size_t i = 0; i < n_words; i++)
+            if (!encode_word(e, &words[i]))
                 return false;
-        } else {
-            ph_word w = p < e->safe ? ph_word_load(p, n) : ph_word_from(p, n);
-            uint64_t hash = ph_word_hash(w);
-            recent *slot = &e->words[hash >> (64 - RECENT_BITS)];
-            if (slot->word.lo == w.lo && slot->word.hi == w.hi) {
-                memcpy(e->ids + e->n_ids, slot->ids, sizeof slot->ids);
-                e->n_ids += slot->n_ids;
-            } else if (!encode_new(e, slot, w, hash, p, n)) {
-                return false;
-            }
-        }
         p = next;
     }
     return true;

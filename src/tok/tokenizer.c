@@ -9,6 +9,22 @@ static const ph_vocab_token *token_at(const phial_tokenizer *t, uint32_t id)
     return id < t->vocab.n_tokens ? &t->vocab.tokens[id] : NULL;
 }
 
+/* One text must not be two added tokens, also when they are searched for one after the other. */
+static phial_status check_passes(const phial_tokenizer *t, phial_error *err)
+{
+    for (uint32_t id = 0; id < t->vocab.n_tokens; id++) {
+        const ph_vocab_token *token = &t->vocab.tokens[id];
+        if (!token->second_pass)
+            continue;
+        uint32_t other = ph_added_exact(&t->first[1], token->text);
+        if (other != PHIAL_TOKEN_NONE)
+            return ph_err_set(err, PHIAL_ERR_BAD_INPUT,
+                              "added tokens %u and %u are the same, '%.*s'", (unsigned)other,
+                              (unsigned)id, PH_STR_ARG(token->text));
+    }
+    return PHIAL_OK;
+}
+
 phial_status ph_tokenizer_build(phial_tokenizer **out, ph_vocab *vocab, const char *name,
                                 phial_error *err)
 {
@@ -31,6 +47,8 @@ phial_status ph_tokenizer_build(phial_tokenizer **out, ph_vocab *vocab, const ch
         if (st == PHIAL_OK)
             st = ph_added_build(&t->second[control], &t->vocab, true, control, err);
     }
+    if (st == PHIAL_OK)
+        st = check_passes(t, err);
     if (st != PHIAL_OK) {
         phial_tokenizer_close(t);
         return ph_err_context(err, st, "%s", name);
@@ -147,7 +165,9 @@ uint32_t phial_tokenizer_find(const phial_tokenizer *t, const void *text, size_t
     ph_str s = {text, n};
     if (n == 0)
         return PHIAL_TOKEN_NONE;
-    uint32_t id = ph_vocab_find_added(&t->vocab, s);
+    uint32_t id = ph_added_exact(&t->first[1], s);
+    if (id == PHIAL_TOKEN_NONE)
+        id = ph_added_exact(&t->second[1], s);
     return id != PHIAL_TOKEN_NONE ? id : ph_vocab_find(&t->vocab, s);
 }
 

@@ -5,7 +5,7 @@
 Needs llama-cpp-python. phi-mini with phi-2's tokenizer files is converted, opened by llama.cpp, and
 decoded greedily; the ids must equal Hugging Face's (refs.json "_greedy", 40 tokens each), and the
 text vectors must tokenize to the same ids. The fused layouts (attn_qkv) are made from the same
-weights and must give the same tokens. Prints one line for each case; exit code 1 on a difference.
+weights and must give the same tokens. The small models without a tokenizer follow. Prints one line for each case; exit code 1 on a difference.
 """
 
 import json
@@ -21,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 PROGRAM, DATA = sys.argv[1], sys.argv[2]
 GOLDEN = os.path.join(DATA, "golden")
+SMALL = ("tiny-phi-a", "tiny-phi-a-sharded", "tiny-phi-bf16", "tiny-phi-gqa-noqkln")
 FUSED = {
     "phi-msft": ("transformer.h.{}.", "transformer.embd.wte", "lm_head.ln", "lm_head.linear", 0),
     "mixformer": ("layers.{}.", "layers.0.wte", "layers.{}.ln", "layers.{}.linear", 1),
@@ -71,14 +72,13 @@ def greedy(model, prompt, n):
     return out
 
 
-def check_greedy(path, refs, label):
-    model = llama_cpp.Llama(path, n_ctx=512, logits_all=True, verbose=False)
+def check_greedy(model, refs, label):
     wrong = 0
     for case in refs["_greedy"]:
         got = greedy(model, case["prompt_ids"], len(case["new_ids"]))
         wrong += got != case["new_ids"]
-    print("%-10s greedy: %d of %d prompts differ" % (label, wrong, len(refs["_greedy"])))
-    return wrong + check_tokens(model, label)
+    print("%-20s greedy: %d of %d prompts differ" % (label, wrong, len(refs["_greedy"])))
+    return wrong
 
 
 def check_tokens(model, label):
@@ -88,7 +88,7 @@ def check_tokens(model, label):
         model.tokenize(bytes.fromhex(row["hex"]), add_bos=False, special=True) != row["ids"]
         for row in rows
     )
-    print("%-10s tokens: %d of %d vectors differ" % (label, wrong, len(rows)))
+    print("%-20s tokens: %d of %d vectors differ" % (label, wrong, len(rows)))
     return wrong
 
 
@@ -108,7 +108,13 @@ def main():
             add_tokenizer(folder)
             path = folder + ".gguf"
             subprocess.run([PROGRAM, "convert", folder, path], check=True)
-            failed += check_greedy(path, refs, label)
+            model = llama_cpp.Llama(path, n_ctx=512, logits_all=True, verbose=False)
+            failed += check_greedy(model, refs, label) + check_tokens(model, label)
+        for name in SMALL:
+            folder, path = os.path.join(GOLDEN, name), os.path.join(work, name + ".gguf")
+            subprocess.run([PROGRAM, "convert", folder, path], check=True)
+            model = llama_cpp.Llama(path, n_ctx=256, logits_all=True, verbose=False)
+            failed += check_greedy(model, json.load(open(os.path.join(folder, "refs.json"))), name)
     return 1 if failed else 0
 
 

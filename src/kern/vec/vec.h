@@ -18,22 +18,22 @@
 
 /* Sums of registers stay in registers only if every index is a constant. */
 #if defined(__clang__)
-#define VEC_UNROLL _Pragma("clang loop unroll(full)")
+#define VEC_UNROLL      _Pragma("clang loop unroll(full)")
+#define VEC_UNROLL_SOME _Pragma("clang loop unroll_count(4)")
 #else
-#define VEC_UNROLL _Pragma("GCC unroll 32")
+#define VEC_UNROLL      _Pragma("GCC unroll 32")
+#define VEC_UNROLL_SOME _Pragma("GCC unroll 8")
 #endif
 
-/* Lane l + lane l + 16, and so on, down to one vector. */
+/* Lane l + lane l + 8 where a vector holds fewer, and so on, down to one vector. */
 VEC_INLINE vf vf_fold(const vf parts[VEC_PARTS])
 {
-#if VEC_PARTS == 8
-    vf a = vf_add(vf_add(parts[0], parts[4]), vf_add(parts[2], parts[6]));
-    vf b = vf_add(vf_add(parts[1], parts[5]), vf_add(parts[3], parts[7]));
-    return vf_add(a, b);
-#elif VEC_PARTS == 4
+#if VEC_PARTS == 4
     return vf_add(vf_add(parts[0], parts[2]), vf_add(parts[1], parts[3]));
-#else
+#elif VEC_PARTS == 2
     return vf_add(parts[0], parts[1]);
+#else
+    return parts[0];
 #endif
 }
 

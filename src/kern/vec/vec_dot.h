@@ -10,50 +10,52 @@
 
 #include <string.h>
 
-#define GROUP PH_DOT_LANES
+#define GROUP      32 /* numbers a loader decodes at once: a block of Q8_0 */
+#define GROUP_VECS (GROUP / VL)
+#define GEMV_ROWS  4 /* rows walked together share the loads of x and hide each other's latency */
 
 /* A loader turns one group of GROUP encoded numbers into f32. */
-VEC_INLINE void load_f32(vf out[VEC_PARTS], const unsigned char *row, size_t group)
+VEC_INLINE void load_f32(vf out[GROUP_VECS], const unsigned char *row, size_t group)
 {
     const unsigned char *p = row + group * GROUP * 4;
     VEC_UNROLL
-    for (int i = 0; i < VEC_PARTS; i++) {
+    for (int i = 0; i < GROUP_VECS; i++) {
         memcpy(&out[i], p + i * VL * 4, sizeof out[i]);
     }
 }
 
-VEC_INLINE void load_f16(vf out[VEC_PARTS], const unsigned char *row, size_t group)
+VEC_INLINE void load_f16(vf out[GROUP_VECS], const unsigned char *row, size_t group)
 {
     const unsigned char *p = row + group * GROUP * 2;
     VEC_UNROLL
-    for (int i = 0; i < VEC_PARTS; i++) {
+    for (int i = 0; i < GROUP_VECS; i++) {
         out[i] = vf_from_f16(p + i * VL * 2);
     }
 }
 
-VEC_INLINE void load_bf16(vf out[VEC_PARTS], const unsigned char *row, size_t group)
+VEC_INLINE void load_bf16(vf out[GROUP_VECS], const unsigned char *row, size_t group)
 {
     const unsigned char *p = row + group * GROUP * 2;
     VEC_UNROLL
-    for (int i = 0; i < VEC_PARTS; i++) {
+    for (int i = 0; i < GROUP_VECS; i++) {
         out[i] = vf_from_bf16(p + i * VL * 2);
     }
 }
 
-VEC_INLINE void load_q8_0(vf out[VEC_PARTS], const unsigned char *row, size_t group)
+VEC_INLINE void load_q8_0(vf out[GROUP_VECS], const unsigned char *row, size_t group)
 {
     const unsigned char *p = row + group * 34;
     vf d = vf_set1(f16_scalar(p));
     VEC_UNROLL
-    for (int i = 0; i < VEC_PARTS; i++) {
+    for (int i = 0; i < GROUP_VECS; i++) {
         out[i] = vf_mul(d, vf_from_i8(p + 2 + i * VL));
     }
 }
 
-typedef void (*load_fn)(vf out[VEC_PARTS], const unsigned char *row, size_t group);
+typedef void (*load_fn)(vf out[GROUP_VECS], const unsigned char *row, size_t group);
 
 /* The last, incomplete group: left numbers of `bytes` bytes, the others zero. */
-VEC_INLINE void load_rest(vf out[VEC_PARTS], load_fn load, size_t bytes, const unsigned char *row,
+VEC_INLINE void load_rest(vf out[GROUP_VECS], load_fn load, size_t bytes, const unsigned char *row,
                           size_t group, size_t left)
 {
     unsigned char room[GROUP * 4] = {0};
@@ -63,19 +65,19 @@ VEC_INLINE void load_rest(vf out[VEC_PARTS], load_fn load, size_t bytes, const u
 
 VEC_INLINE void decode(float *dst, const void *src, size_t n, load_fn load, size_t bytes)
 {
-    vf v[VEC_PARTS];
+    vf v[GROUP_VECS];
     size_t n_groups = n / GROUP;
     for (size_t g = 0; g < n_groups; g++) {
         load(v, src, g);
         VEC_UNROLL
-        for (int p = 0; p < VEC_PARTS; p++) {
+        for (int p = 0; p < GROUP_VECS; p++) {
             vf_store(dst + g * GROUP + p * VL, v[p]);
         }
     }
     size_t left = n % GROUP;
     if (left > 0) {
         load_rest(v, load, bytes, src, n_groups, left);
-        for (int p = 0; p < VEC_PARTS; p++) {
+        for (int p = 0; p < GROUP_VECS; p++) {
             size_t at = (size_t)p * VL;
             vf_store_n(dst + n_groups * GROUP + at, v[p], vec_left(left, at));
         }
@@ -113,27 +115,30 @@ static void vec_encode_f16(void *dst, const float *src, size_t n)
 
 /* --- one row of activations --------------------------------------------------------------- */
 
-VEC_INLINE void fma_group(vf sums[VEC_PARTS], const vf x[VEC_PARTS], const vf w[VEC_PARTS])
+/* Adds the first n numbers of a group, n rounded up to whole rounds of the lanes. */
+VEC_INLINE void fma_group(vf sums[VEC_PARTS], const vf x[GROUP_VECS], const vf w[GROUP_VECS],
+                          size_t n)
 {
     VEC_UNROLL
-    for (int p = 0; p < VEC_PARTS; p++) {
-        sums[p] = vf_fma(x[p], w[p], sums[p]);
+    for (int v = 0; v < GROUP_VECS; v++) {
+        if (n > (size_t)(v / VEC_PARTS * PH_DOT_LANES)) {
+            sums[v % VEC_PARTS] = vf_fma(x[v], w[v], sums[v % VEC_PARTS]);
+        }
     }
 }
 
 /* Dots of one x with `rows` rows. */
 VEC_INLINE void dot_rows(float *y, const float *x, const unsigned char *w, size_t row_bytes,
-                         size_t k, const float *bias, const int rows, load_fn load, size_t bytes,
-                         size_t group_bytes)
+                         size_t k, const float *bias, const int rows, load_fn load, size_t bytes)
 {
-    float total[4];
-    vf xs[VEC_PARTS], ws[VEC_PARTS];
+    float total[GEMV_ROWS] = {0};
+    vf xs[GROUP_VECS], ws[GROUP_VECS];
     size_t n_groups = k / GROUP;
     size_t left = k % GROUP;
     size_t g = 0;
     bool first = true;
     do {
-        vf sums[4][VEC_PARTS];
+        vf sums[GEMV_ROWS][VEC_PARTS];
         VEC_UNROLL
         for (int r = 0; r < rows; r++) {
             VEC_UNROLL
@@ -147,10 +152,8 @@ VEC_INLINE void dot_rows(float *y, const float *x, const unsigned char *w, size_
             load_f32(xs, (const unsigned char *)x, g);
             VEC_UNROLL
             for (int r = 0; r < rows; r++) {
-                const unsigned char *row = w + (size_t)r * row_bytes;
-                __builtin_prefetch(row + g * group_bytes + VEC_PREFETCH);
-                load(ws, row, g);
-                fma_group(sums[r], xs, ws);
+                load(ws, w + (size_t)r * row_bytes, g);
+                fma_group(sums[r], xs, ws, GROUP);
             }
         }
         if (g == n_groups && g < block_end && left > 0) {
@@ -158,14 +161,23 @@ VEC_INLINE void dot_rows(float *y, const float *x, const unsigned char *w, size_
             VEC_UNROLL
             for (int r = 0; r < rows; r++) {
                 load_rest(ws, load, bytes, w + (size_t)r * row_bytes, g, left);
-                fma_group(sums[r], xs, ws);
+                fma_group(sums[r], xs, ws, left);
             }
             left = 0;
         }
+        float s[GEMV_ROWS];
+        if (rows == 4) {
+            vq_store(
+                s, vf_sum4(vf_fold(sums[0]), vf_fold(sums[1]), vf_fold(sums[2]), vf_fold(sums[3])));
+        } else {
+            VEC_UNROLL
+            for (int r = 0; r < rows; r++) {
+                s[r] = vf_sum(vf_fold(sums[r]));
+            }
+        }
         VEC_UNROLL
         for (int r = 0; r < rows; r++) {
-            float s = vf_sum(vf_fold(sums[r]));
-            total[r] = first ? s : total[r] + s;
+            total[r] = first ? s[r] : total[r] + s[r];
         }
         first = false;
     } while (g < n_groups || left > 0);
@@ -176,51 +188,50 @@ VEC_INLINE void dot_rows(float *y, const float *x, const unsigned char *w, size_
 }
 
 VEC_INLINE void dot_all(float *y, const float *x, const void *w, size_t row_bytes, size_t n,
-                        size_t k, const float *bias, load_fn load, size_t bytes, size_t group_bytes)
+                        size_t k, const float *bias, load_fn load, size_t bytes)
 {
     const unsigned char *row = w;
     size_t i = 0;
-    for (; i + VEC_GEMV_ROWS <= n; i += VEC_GEMV_ROWS, row += VEC_GEMV_ROWS * row_bytes) {
-        dot_rows(y + i, x, row, row_bytes, k, bias ? bias + i : NULL, VEC_GEMV_ROWS, load, bytes,
-                 group_bytes);
+    for (; i + GEMV_ROWS <= n; i += GEMV_ROWS, row += GEMV_ROWS * row_bytes) {
+        dot_rows(y + i, x, row, row_bytes, k, bias ? bias + i : NULL, GEMV_ROWS, load, bytes);
     }
     for (; i < n; i++, row += row_bytes) {
-        dot_rows(y + i, x, row, row_bytes, k, bias ? bias + i : NULL, 1, load, bytes, group_bytes);
+        dot_rows(y + i, x, row, row_bytes, k, bias ? bias + i : NULL, 1, load, bytes);
     }
 }
 
 static void vec_gemv_f32(float *y, const float *x, const void *w, size_t row_bytes, size_t n,
                          size_t k, const float *bias)
 {
-    dot_all(y, x, w, row_bytes, n, k, bias, load_f32, 4, GROUP * 4);
+    dot_all(y, x, w, row_bytes, n, k, bias, load_f32, 4);
 }
 
 static void vec_gemv_f16(float *y, const float *x, const void *w, size_t row_bytes, size_t n,
                          size_t k, const float *bias)
 {
-    dot_all(y, x, w, row_bytes, n, k, bias, load_f16, 2, GROUP * 2);
+    dot_all(y, x, w, row_bytes, n, k, bias, load_f16, 2);
 }
 
 static void vec_gemv_bf16(float *y, const float *x, const void *w, size_t row_bytes, size_t n,
                           size_t k, const float *bias)
 {
-    dot_all(y, x, w, row_bytes, n, k, bias, load_bf16, 2, GROUP * 2);
+    dot_all(y, x, w, row_bytes, n, k, bias, load_bf16, 2);
 }
 
 static void vec_gemv_q8_0(float *y, const float *x, const void *w, size_t row_bytes, size_t n,
                           size_t k, const float *bias)
 {
-    dot_all(y, x, w, row_bytes, n, k, bias, load_q8_0, 0, 34);
+    dot_all(y, x, w, row_bytes, n, k, bias, load_q8_0, 0);
 }
 
 /* --- many rows of activations ------------------------------------------------------------- */
 
-/* VEC_TILE_M x VEC_TILE_N sums at a time leave no registers for all lanes, so each part of the
- * lanes has its own walk over the block, which lies in the first-level cache. */
-VEC_INLINE void tile_part(vf *sums, const ph_tile *t, const float *x, const float *w,
-                          const int part, const int m, const int n)
+/* VEC_TILE_M x VEC_TILE_N sums fill the registers with one vector each. Where that is a part of the
+ * lanes only, each part has its own walk over the block, which lies in the first-level cache. */
+VEC_INLINE void tile_part(vf s[VEC_TILE_M][VEC_TILE_N], const ph_tile *t, const float *x,
+                          const float *w, const int part, const int m, const int n,
+                          const bool whole)
 {
-    vf s[VEC_TILE_M][VEC_TILE_N];
     VEC_UNROLL
     for (int i = 0; i < m; i++) {
         VEC_UNROLL
@@ -228,109 +239,115 @@ VEC_INLINE void tile_part(vf *sums, const ph_tile *t, const float *x, const floa
             s[i][j] = vf_zero();
         }
     }
-    size_t full = t->k - t->k % GROUP;
+    vf xs[VEC_TILE_M];
+    size_t full = whole ? PH_DOT_BLOCK : t->k - t->k % PH_DOT_LANES;
     size_t at = (size_t)part * VL;
-    for (; at < full; at += GROUP) {
-        vf ws[VEC_TILE_N];
-        VEC_UNROLL
-        for (int j = 0; j < n; j++) {
-            ws[j] = vf_load(w + (size_t)j * t->ldw + at);
-        }
+    VEC_UNROLL_SOME
+    for (; at < full; at += PH_DOT_LANES) {
         VEC_UNROLL
         for (int i = 0; i < m; i++) {
-            vf xs = vf_load(x + (size_t)i * t->ldx + at);
+            xs[i] = vf_load(x + (size_t)i * t->ldx + at);
+        }
+        VEC_UNROLL
+        for (int j = 0; j < n; j++) {
+            vf ws = vf_load(w + (size_t)j * t->ldw + at);
             VEC_UNROLL
-            for (int j = 0; j < n; j++) {
-                s[i][j] = vf_fma(xs, ws[j], s[i][j]);
+            for (int i = 0; i < m; i++) {
+                s[i][j] = vf_fma(xs[i], ws, s[i][j]);
             }
         }
     }
-    if (full < t->k) {
+    if (!whole && full < t->k) {
         size_t left = vec_left(t->k, at);
         VEC_UNROLL
         for (int i = 0; i < m; i++) {
-            vf xs = vf_load_n(x + (size_t)i * t->ldx + at, left);
-            VEC_UNROLL
-            for (int j = 0; j < n; j++) {
-                s[i][j] = vf_fma(xs, vf_load_n(w + (size_t)j * t->ldw + at, left), s[i][j]);
-            }
+            xs[i] = vf_load_n(x + (size_t)i * t->ldx + at, left);
         }
-    }
-    VEC_UNROLL
-    for (int i = 0; i < m; i++) {
         VEC_UNROLL
         for (int j = 0; j < n; j++) {
-            sums[i * n + j] = s[i][j];
+            vf ws = vf_load_n(w + (size_t)j * t->ldw + at, left);
+            VEC_UNROLL
+            for (int i = 0; i < m; i++) {
+                s[i][j] = vf_fma(xs[i], ws, s[i][j]);
+            }
         }
     }
 }
 
-VEC_INLINE void tile_at(const ph_tile *t, size_t row, size_t column, const int m, const int n)
+VEC_INLINE void tile_at(const ph_tile *t, size_t row, size_t column, const int m, const int n,
+                        const bool whole)
 {
-    vf sums[VEC_PARTS][VEC_TILE_M * VEC_TILE_N + 3];
-    float s[VEC_TILE_M * VEC_TILE_N + 3];
+    vf parts[VEC_PARTS][VEC_TILE_M][VEC_TILE_N];
     const float *x = t->x + row * t->ldx;
     const float *w = t->w + column * t->ldw;
+    VEC_UNROLL
     for (int p = 0; p < VEC_PARTS; p++) {
-        tile_part(sums[p], t, x, w, p, m, n);
-    }
-    for (int i = m * n; i % 4 != 0; i++) {
-        for (int p = 0; p < VEC_PARTS; p++) {
-            sums[p][i] = vf_zero();
-        }
-    }
-    for (int i = 0; i < m * n; i += 4) {
-        vf folded[4];
-        VEC_UNROLL
-        for (int j = 0; j < 4; j++) {
-            vf parts[VEC_PARTS];
-            VEC_UNROLL
-            for (int p = 0; p < VEC_PARTS; p++) {
-                parts[p] = sums[p][i + j];
-            }
-            folded[j] = vf_fold(parts);
-        }
-        vf_sum4(s + i, folded[0], folded[1], folded[2], folded[3]);
+        tile_part(parts[p], t, x, w, p, m, n, whole);
     }
     float *y = t->y + row * t->ldy + column;
-    for (int i = 0; i < m; i++, y += t->ldy) {
+    VEC_UNROLL
+    for (int i = 0; i < m; i++) {
+        float *yi = y + (size_t)i * t->ldy;
+        vf folded[VEC_TILE_N];
+        VEC_UNROLL
         for (int j = 0; j < n; j++) {
-            float sum = t->first ? s[i * n + j] : y[j] + s[i * n + j];
-            y[j] = t->bias ? sum + t->bias[column + (size_t)j] : sum;
+            vf of_one[VEC_PARTS];
+            VEC_UNROLL
+            for (int p = 0; p < VEC_PARTS; p++) {
+                of_one[p] = parts[p][i][j];
+            }
+            folded[j] = vf_fold(of_one);
+        }
+        if (n == VEC_TILE_N) {
+            vq s = vf_sum4(folded[0], folded[1], folded[2], folded[3]);
+            s = t->first ? s : vq_add(vq_load(yi), s);
+            vq_store(yi, t->bias ? vq_add(s, vq_load(t->bias + column)) : s);
+        } else {
+            float s = vf_sum(folded[0]);
+            s = t->first ? s : yi[0] + s;
+            yi[0] = t->bias ? s + t->bias[column] : s;
         }
     }
 }
 
-static void tile_full(const ph_tile *t, size_t row, size_t column)
-{
-    tile_at(t, row, column, VEC_TILE_M, VEC_TILE_N);
-}
+_Static_assert(VEC_TILE_N == 4, "vf_sum4 sums a row of the tile");
 
-static void tile_row(const ph_tile *t, size_t row, size_t column)
-{
-    tile_at(t, row, column, 1, VEC_TILE_N);
-}
-
-static void tile_column(const ph_tile *t, size_t row, size_t column)
-{
-    tile_at(t, row, column, VEC_TILE_M, 1);
-}
-
-static void tile_one(const ph_tile *t, size_t row, size_t column)
-{
-    tile_at(t, row, column, 1, 1);
-}
+#define TILE(name, m, n, whole)                                                                    \
+    static void name(const ph_tile *t, size_t row, size_t column)                                  \
+    {                                                                                              \
+        tile_at(t, row, column, m, n, whole);                                                      \
+    }
+TILE(tile_whole, VEC_TILE_M, VEC_TILE_N, true)
+TILE(tile_full, VEC_TILE_M, VEC_TILE_N, false)
+TILE(tile_pair, 2, VEC_TILE_N, false)
+TILE(tile_row, 1, VEC_TILE_N, false)
+TILE(tile_column, VEC_TILE_M, 1, false)
+TILE(tile_one, 1, 1, false)
+#undef TILE
 
 static void vec_tile(const ph_tile *t)
 {
-    for (size_t j = 0; j < t->n;) {
-        bool wide = t->n - j >= VEC_TILE_N;
-        for (size_t i = 0; i < t->m;) {
-            bool high = t->m - i >= VEC_TILE_M;
-            (wide ? high ? tile_full : tile_row : high ? tile_column : tile_one)(t, i, j);
-            i += high ? VEC_TILE_M : 1;
+    size_t wide = t->n - t->n % VEC_TILE_N;
+    size_t high = t->m - t->m % VEC_TILE_M;
+    size_t i, j;
+    for (j = 0; j < wide; j += VEC_TILE_N) {
+        for (i = 0; i < high; i += VEC_TILE_M) {
+            (t->k == PH_DOT_BLOCK ? tile_whole : tile_full)(t, i, j);
         }
-        j += wide ? VEC_TILE_N : 1;
+        for (; i + 2 <= t->m; i += 2) {
+            tile_pair(t, i, j);
+        }
+        for (; i < t->m; i++) {
+            tile_row(t, i, j);
+        }
+    }
+    for (; j < t->n; j++) {
+        for (i = 0; i < high; i += VEC_TILE_M) {
+            tile_column(t, i, j);
+        }
+        for (; i < t->m; i++) {
+            tile_one(t, i, j);
+        }
     }
 }
 

@@ -17,6 +17,9 @@ void ph_kern_fill_avx2(ph_kern *kern)
     kern->gemv[PH_QUANT_BF16] = vec_gemv_bf16;
     kern->gemv[PH_QUANT_Q8_0] = vec_gemv_q8_0;
     kern->tile = vec_tile;
+    /* Rows half a cache line apart: loads of a step that met in one half would wait for each other.
+     */
+    kern->tile_stride = PH_DOT_BLOCK + 8;
     kern->layernorm = vec_layernorm;
     kern->gelu = vec_gelu;
     kern->add3 = vec_add3;

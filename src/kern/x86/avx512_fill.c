@@ -17,6 +17,7 @@ void ph_kern_fill_avx512(ph_kern *kern)
     kern->gemv[PH_QUANT_BF16] = vec_gemv_bf16;
     kern->gemv[PH_QUANT_Q8_0] = vec_gemv_q8_0;
     kern->tile = vec_tile;
+    kern->tile_stride = PH_DOT_BLOCK + 16;
     kern->layernorm = vec_layernorm;
     kern->gelu = vec_gelu;
     kern->add3 = vec_add3;

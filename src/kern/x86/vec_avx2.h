@@ -7,14 +7,11 @@
 #include <string.h>
 
 #define VL           8
-#define VEC_TILE_M   4 /* 12 sums, 3 weights, 1 activation: 16 registers */
-#define VEC_TILE_N   3
+#define VEC_TILE_M   3 /* 12 sums, 3 activations, 1 weight: 16 registers */
+#define VEC_TILE_N   4
 #define VEC_ATTN_M   6 /* 12 sums, 2 of keys or values, 1 of the query */
 #define VEC_ATTN_N   2
 #define VEC_ATTN_ONE 8 /* vectors at a time for a single query */
-
-#define VEC_GEMV_ROWS 1
-#define VEC_PREFETCH  2048 /* bytes ahead */
 
 typedef __m256 vf;
 
@@ -135,8 +132,26 @@ static inline float f16_scalar(const void *p)
     return _cvtsh_ss(h);
 }
 
+/* Four numbers. */
+typedef __m128 vq;
+
+static inline vq vq_load(const float *p)
+{
+    return _mm_loadu_ps(p);
+}
+
+static inline void vq_store(float *p, vq a)
+{
+    _mm_storeu_ps(p, a);
+}
+
+static inline vq vq_add(vq a, vq b)
+{
+    return _mm_add_ps(a, b);
+}
+
 /* Sums of the lanes of a, b, c, d by halving. */
-static inline void vf_sum4(float out[4], vf a, vf b, vf c, vf d)
+static inline vq vf_sum4(vf a, vf b, vf c, vf d)
 {
     __m256 ab =
         _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
@@ -150,7 +165,7 @@ static inline void vf_sum4(float out[4], vf a, vf b, vf c, vf d)
     /* lanes: a a c c | b b d d */
     __m128 ac = _mm256_castps256_ps128(sums);
     __m128 bd = _mm256_extractf128_ps(sums, 1);
-    _mm_storeu_ps(out, _mm_blend_ps(ac, bd, 0xa));
+    return _mm_blend_ps(ac, bd, 0xa);
 }
 
 /* Sum of the lanes by halving. */

@@ -8,14 +8,11 @@
 #include <string.h>
 
 #define VL           16
-#define VEC_TILE_M   4 /* 24 sums, 6 weights, 1 activation */
-#define VEC_TILE_N   6
+#define VEC_TILE_M   6 /* 24 sums, 6 activations, 1 weight */
+#define VEC_TILE_N   4
 #define VEC_ATTN_M   6 /* 24 sums, 4 of keys or values, 1 of the query */
 #define VEC_ATTN_N   4
 #define VEC_ATTN_ONE 4
-
-#define VEC_GEMV_ROWS 1
-#define VEC_PREFETCH  2048 /* bytes ahead */
 
 typedef __m512 vf;
 
@@ -136,8 +133,26 @@ static inline __m256 fold(vf a)
     return _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
 }
 
+/* Four numbers. */
+typedef __m128 vq;
+
+static inline vq vq_load(const float *p)
+{
+    return _mm_loadu_ps(p);
+}
+
+static inline void vq_store(float *p, vq a)
+{
+    _mm_storeu_ps(p, a);
+}
+
+static inline vq vq_add(vq a, vq b)
+{
+    return _mm_add_ps(a, b);
+}
+
 /* Sums of the lanes of a, b, c, d by halving. */
-static inline void vf_sum4(float out[4], vf a, vf b, vf c, vf d)
+static inline vq vf_sum4(vf a, vf b, vf c, vf d)
 {
     __m256 a8 = fold(a), b8 = fold(b), c8 = fold(c), d8 = fold(d);
     __m256 ab =
@@ -152,7 +167,7 @@ static inline void vf_sum4(float out[4], vf a, vf b, vf c, vf d)
     /* lanes: a a c c | b b d d */
     __m128 ac = _mm256_castps256_ps128(sums);
     __m128 bd = _mm256_extractf128_ps(sums, 1);
-    _mm_storeu_ps(out, _mm_blend_ps(ac, bd, 0xa));
+    return _mm_blend_ps(ac, bd, 0xa);
 }
 
 /* Sum of the lanes by halving. */
