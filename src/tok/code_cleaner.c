@@ -192,6 +192,16 @@ static bool is_statement(ph_str s)
     return in_list(word, SIMPLE) && !ends_in(s, ".:!?");
 }
 
+/* The head of a function with its brace on the next line: "static int *f(int a)". */
+static bool is_function_head(ph_str s)
+{
+    size_t i = 0;
+    while (i < s.n && (word_char(s.p[i]) || memchr(" *&:<>,~", s.p[i], 8) != NULL)) {
+        i++;
+    }
+    return i > 0 && i < s.n && s.p[i] == '(' && word_char(s.p[i - 1]) && ends_in(s, ")");
+}
+
 static bool looks_like_code(ph_str s)
 {
     if (s.n == 0) {
@@ -216,7 +226,8 @@ static bool looks_like_code(ph_str s)
     case '(':
         return contains(s, " = ");
     default:
-        return ends_in(s, "{};\\") || is_statement(s) || is_assignment_or_call(s);
+        return ends_in(s, "{};\\") || is_statement(s) || is_assignment_or_call(s) ||
+               is_function_head(s);
     }
 }
 
