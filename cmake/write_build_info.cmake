@@ -7,7 +7,7 @@ execute_process(COMMAND git -C ${SOURCE_DIR} rev-parse --show-cdup
 if(failed OR NOT "${up}" STREQUAL "")
     set(commit unknown)
 else()
-    execute_process(COMMAND git -C ${SOURCE_DIR} diff-index --quiet HEAD --
+    execute_process(COMMAND git -C ${SOURCE_DIR} diff --quiet HEAD --
         ERROR_QUIET RESULT_VARIABLE changed)
     if(changed)
         string(APPEND commit "-modified")

@@ -15,9 +15,10 @@ done | awk '
     }
     END {
         for (f in lines) {
-            printf "%6.1f%% of %4d lines  %s\n", 100 * reached[f] / lines[f], lines[f], f
+            printf "%6.1f%% of %5d lines  %s\n", 100 * reached[f] / lines[f], lines[f], f | "sort -n"
             all += lines[f]
             hit += reached[f]
         }
-        if (all) printf "%6.1f%% of %4d lines  all of src\n", 100 * hit / all, all
-    }' | sort -n
+        close("sort -n")
+        if (all) printf "%6.1f%% of %5d lines  all of src\n", 100 * hit / all, all
+    }'

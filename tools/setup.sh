@@ -66,25 +66,28 @@ install_missing() {
     missing=
 }
 
-# build PRESET: silent unless it takes work or fails.
+# build PRESET TARGET TESTS: silent unless it takes work or fails. TESTS is ON or OFF; what only tests
+# need is not asked for when it is OFF, and a folder that was once configured with them keeps them.
 build() {
-    preset=$1
+    preset=$1 target=$2 tests=$3
     folder=build/$preset
     log=$folder/build.log
+    cache=$folder/CMakeCache.txt
     mkdir -p "$folder" || die "cannot write in $PWD/build"
     # A cache made for the same files at another path (a moved or copied tree) would be refused.
-    if [ -f "$folder/CMakeCache.txt" ] &&
-        ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "$folder/CMakeCache.txt"; then
-        rm -rf "$folder/CMakeCache.txt" "$folder/CMakeFiles"
+    if [ -f "$cache" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "$cache"; then
+        rm -rf "$cache" "$folder/CMakeFiles" "$folder/build.ninja"
     fi
-    if [ ! -f "$folder/build.ninja" ]; then
+    if [ ! -f "$folder/build.ninja" ] ||
+        { [ "$tests" = ON ] && grep -q '^PHIAL_TESTS:BOOL=OFF' "$cache"; }; then
         say "building ($preset), a minute or so"
-        if ! cmake --preset "$preset" >"$log" 2>&1; then
+        if ! cmake --preset "$preset" -DPHIAL_TESTS="$tests" >"$log" 2>&1; then
+            rm -f "$folder/build.ninja"
             tail -n 30 "$log" >&2
             die "cmake could not configure the preset '$preset' (all of it: $log)"
         fi
     fi
-    if ! cmake --build --preset "$preset" >"$log" 2>&1; then
+    if ! cmake --build --preset "$preset" --target "$target" >"$log" 2>&1; then
         grep -v '^\[' "$log" | tail -n 60 >&2
         die "the build of preset '$preset' failed (all of it: $log)"
     fi

@@ -9,6 +9,7 @@
 #include "phial/session.h"
 #include "phial/stop.h"
 #include "phial/text.h"
+#include "phial/tokenizer.h"
 
 #ifdef __cplusplus
 extern "C" {

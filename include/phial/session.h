@@ -65,13 +65,13 @@ PHIAL_API uint32_t phial_session_n_ctx(const phial_session *session);
  * one. The longest common beginning with what it holds is kept. On error the session holds a
  * beginning of ids (perhaps empty), and has no logits. Errors: ARGUMENT (n is 0, an id is not below
  * n_vocab), CONTEXT_FULL (both numbers are named), CANCELLED, FILE_CHANGED. */
-PHIAL_API phial_status phial_session_sync(phial_session *session, const int32_t *ids, size_t n,
+PHIAL_API phial_status phial_session_sync(phial_session *session, const uint32_t *ids, size_t n,
                                           phial_error *err);
 
 /* The same for several sessions of one engine at once (each at most once in the list); faster than
  * one after the other. An error stops all of them. */
 typedef struct phial_tokens {
-    const int32_t *ids; /* borrowed for the call */
+    const uint32_t *ids; /* borrowed for the call */
     size_t n;
 } phial_tokens;
 
@@ -133,12 +133,16 @@ typedef struct phial_activation_event {
 /* The lower-case name used in dumps: "ln", "q_proj", ..., "final_norm"; NULL for an unknown one. */
 PHIAL_API const char *phial_activation_name(phial_activation what);
 
-/* Called on the syncing thread between operators. Watching attention probabilities costs time and
- * memory n_ctx * n_chunk * n_head floats, taken here; watching never changes a result.
- * NULL switches it off. */
+/* Sets of activations: 1u << PHIAL_ACT_OUT | 1u << PHIAL_ACT_LN. */
+#define PHIAL_ACT_ALL ((1u << (PHIAL_ACT_FINAL_NORM + 1)) - 1)
+
+/* Calls fn for every activation in the set `which`, on the syncing thread, between operators.
+ * Watching never changes a result. What a plain run never forms costs time, and memory that is
+ * taken here: caches n_ctx * n_embd floats, attention probabilities n_ctx * n_chunk * n_head more.
+ * fn NULL switches it off. */
 typedef void (*phial_tap_fn)(void *user, const phial_activation_event *event);
-PHIAL_API phial_status phial_session_on_activation(phial_session *session, phial_tap_fn fn,
-                                                   void *user, phial_error *err);
+PHIAL_API phial_status phial_session_on_activation(phial_session *session, uint32_t which,
+                                                   phial_tap_fn fn, void *user, phial_error *err);
 
 /* --- snapshots ------------------------------------------------------------------------------ */
 

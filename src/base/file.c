@@ -31,7 +31,8 @@ static struct guard_slot {
     atomic_size_t size;
     atomic_bool lost;
 } guard_slots[PH_MAP_MAX];
-static atomic_int guard_users;
+static atomic_size_t guard_page_bytes; /* asked once: the handler must not */
+static int guard_users; /* under the lock, like the handler itself */
 static atomic_flag guard_lock = ATOMIC_FLAG_INIT;
 static struct sigaction guard_previous;
 
@@ -59,7 +60,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
             continue;
         }
         /* Zeros from the missing page to the end, so that one fault settles it. */
-        uintptr_t page = at & ~(uintptr_t)4095;
+        uintptr_t page = at & ~(uintptr_t)(atomic_load(&guard_page_bytes) - 1);
         int saved = errno;
         void *p = mmap((void *)page, start + size - page, PROT_READ,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
@@ -72,11 +73,26 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
     pass_on(sig, info, context);
 }
 
-static void guard_enter(void)
+static bool guard_installed(void)
+{
+    struct sigaction now;
+    return sigaction(SIGBUS, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+           now.sa_sigaction == on_sigbus;
+}
+
+static void guard_take_lock(void)
 {
     while (atomic_flag_test_and_set_explicit(&guard_lock, memory_order_acquire)) {
     }
-    if (atomic_fetch_add(&guard_users, 1) == 0) {
+}
+
+/* Every new mapping makes sure of the handler: somebody else may have replaced it meanwhile. */
+static void guard_enter(void)
+{
+    guard_take_lock();
+    guard_users++;
+    atomic_store(&guard_page_bytes, (size_t)sysconf(_SC_PAGESIZE));
+    if (!guard_installed()) {
         struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
         sigemptyset(&action.sa_mask);
         sigaction(SIGBUS, &action, &guard_previous);
@@ -86,14 +102,10 @@ static void guard_enter(void)
 
 static void guard_leave(void)
 {
-    while (atomic_flag_test_and_set_explicit(&guard_lock, memory_order_acquire)) {
-    }
-    if (atomic_fetch_sub(&guard_users, 1) == 1) {
-        struct sigaction now;
-        sigaction(SIGBUS, NULL, &now);
-        if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_sigbus) {
-            sigaction(SIGBUS, &guard_previous, NULL);
-        }
+    guard_take_lock();
+    guard_users--;
+    if (guard_users == 0 && guard_installed()) {
+        sigaction(SIGBUS, &guard_previous, NULL);
     }
     atomic_flag_clear_explicit(&guard_lock, memory_order_release);
 }
@@ -176,12 +188,13 @@ void ph_map_close(ph_map *m)
     if (m == NULL) {
         return;
     }
-    if (m->data != NULL) {
-        munmap(m->data, m->size);
-    }
+    /* The slot first: the address may belong to another thread's mapping as soon as it is free. */
     if (m->slot >= 0) {
         atomic_store(&guard_slots[m->slot].start, 0);
         guard_leave();
+    }
+    if (m->data != NULL) {
+        munmap(m->data, m->size);
     }
     if (m->fd >= 0) {
         close(m->fd);
@@ -227,7 +240,7 @@ void ph_map_advise(const ph_map *m, size_t offset, size_t len, ph_map_advice adv
     if (m->data == NULL || offset >= m->size) {
         return;
     }
-    size_t begin = offset & ~(size_t)4095;
+    size_t begin = offset & ~((size_t)sysconf(_SC_PAGESIZE) - 1);
     size_t end = len > m->size - offset ? m->size : offset + len;
     madvise(m->data + begin, end - begin, NATIVE[advice]);
 }

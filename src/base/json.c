@@ -3,6 +3,8 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/utf8.h"
 
@@ -33,6 +35,12 @@ static size_t bracket_depth(const char *text, size_t n)
 
 ph_json *ph_json_parse(const char *text, size_t n, phial_error *err)
 {
+    /* A NUL is an error anywhere in JSON, but jansson loses one that follows a number. */
+    const char *nul = n > 0 ? memchr(text, 0, n) : NULL;
+    if (nul != NULL) {
+        ph_err_set(err, PHIAL_ERR_BAD_INPUT, "JSON, byte %zu: a NUL byte", (size_t)(nul - text));
+        return NULL;
+    }
     size_t depth = bracket_depth(text, n);
     if (depth > PH_JSON_DEPTH_MAX) {
         ph_err_set(err, PHIAL_ERR_BAD_INPUT, "JSON nested %zu deep (at most %d)", depth,
@@ -43,7 +51,11 @@ ph_json *ph_json_parse(const char *text, size_t n, phial_error *err)
     json_t *root =
         json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &why);
     if (root == NULL) {
-        bool memory = json_error_code(&why) == json_error_out_of_memory;
+        /* jansson leaves the text empty in most of the places where memory runs out. */
+        bool memory = why.text[0] == '\0' || json_error_code(&why) == json_error_out_of_memory;
+        if (memory) {
+            snprintf(why.text, sizeof why.text, "out of memory");
+        }
         ph_err_set(err, memory ? PHIAL_ERR_NO_MEMORY : PHIAL_ERR_BAD_INPUT,
                    "JSON, line %d, column %d: %s", why.line, why.column, why.text);
     }
@@ -208,6 +220,9 @@ ph_json *ph_json_array_new(void)
 
 ph_json *ph_json_str_new(ph_str s)
 {
+    if (s.n == 0) { /* p may be NULL then */
+        return json_stringn_nocheck("", 0);
+    }
     if (ph_utf8_valid((const uint8_t *)s.p, s.n)) {
         return json_stringn_nocheck(s.p, s.n);
     }

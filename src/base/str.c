@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -90,6 +91,20 @@ bool ph_str_parse_f64(ph_str s, double *out)
     }
     *out = v;
     return true;
+}
+
+double ph_f32_decimal(float f)
+{
+    char text[32];
+    double d = (double)f;
+    for (int digits = 1; digits <= 9 && isfinite(f); digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)f);
+        d = strtod(text, NULL);
+        if ((float)d == f) {
+            break;
+        }
+    }
+    return d;
 }
 
 size_t ph_str_distance(ph_str a, ph_str b)

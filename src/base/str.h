@@ -45,6 +45,10 @@ bool ph_str_parse_u64(ph_str s, uint64_t *out);
 bool ph_str_parse_i64(ph_str s, int64_t *out);
 bool ph_str_parse_f64(ph_str s, double *out);
 
+/* The double of the shortest decimal that rounds to f: 1e-5f gives 1e-5, not 9.99999974e-06. For
+ * showing single-precision numbers to people and in JSON. */
+double ph_f32_decimal(float f);
+
 /* Edit distance without transpositions, at most 64 bytes a side (longer: SIZE_MAX); for
  * "did you mean". */
 size_t ph_str_distance(ph_str a, ph_str b);

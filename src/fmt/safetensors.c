@@ -354,17 +354,7 @@ const ph_map *ph_safetensors_map(const ph_safetensors *st, size_t file)
     return file < st->n_files ? st->files[file].map : NULL;
 }
 
-bool ph_safetensors_meta(const ph_safetensors *st, size_t file, size_t i, ph_str *key,
-                         ph_str *value)
+const ph_json *ph_safetensors_metadata(const ph_safetensors *st, size_t file)
 {
-    const ph_json *metadata = file < st->n_files ? st->files[file].metadata : NULL;
-    if (!metadata)
-        return false;
-    for (void *it = ph_json_first(metadata); it; it = ph_json_next(metadata, it)) {
-        if (i-- == 0) {
-            *key = ph_json_key(it);
-            return ph_json_str(ph_json_value(it), value);
-        }
-    }
-    return false;
+    return file < st->n_files ? st->files[file].metadata : NULL;
 }

@@ -19,6 +19,7 @@
 #include "base/dtype.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/str.h"
 
 /* Limits on what a file may claim. */
@@ -61,9 +62,8 @@ const ph_st_tensor *ph_safetensors_tensor_find(const ph_safetensors *st, const c
 size_t ph_safetensors_n_files(const ph_safetensors *st);
 const ph_map *ph_safetensors_map(const ph_safetensors *st, size_t file); /* NULL: from memory */
 
-/* Entry i of a file's __metadata__; false at the end. */
-bool ph_safetensors_meta(const ph_safetensors *st, size_t file, size_t i, ph_str *key,
-                         ph_str *value);
+/* A file's __metadata__: an object of strings, borrowed; NULL if it has none. */
+const ph_json *ph_safetensors_metadata(const ph_safetensors *st, size_t file);
 
 /* Checks an index alone, as ph_safetensors_open() would before it opens shards; for fuzzing. */
 phial_status ph_safetensors_index_check(const char *text, size_t n, phial_error *err);

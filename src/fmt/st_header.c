@@ -199,6 +199,7 @@ static phial_status grow(ph_safetensors *st, size_t more, phial_error *err)
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "%zu tensors; the limit is %d",
                           st->n_tensors + more, PH_ST_MAX_TENSORS);
     size_t cap = st->n_tensors + more;
+    cap += cap == 0; /* of nothing there would be no pointer to sort and count from */
     if (cap <= st->cap_tensors)
         return PHIAL_OK;
     ph_st_tensor *p = ph_realloc(st->tensors, cap, sizeof *p, err);

@@ -3,7 +3,6 @@
 #ifndef PH_FMT_ST_TABLE_H
 #define PH_FMT_ST_TABLE_H
 
-#include "base/json.h"
 #include "fmt/name_index.h"
 #include "fmt/safetensors.h"
 

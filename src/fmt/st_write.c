@@ -117,7 +117,7 @@ static phial_status build_header(ph_st_writer *w, ph_buf *out, phial_error *err)
             ph_buf_add_byte(out, ',');
     }
     ph_buf entries;
-    ph_buf_init(&entries, PH_ST_MAX_HEADER);
+    ph_buf_init(&entries, 0);
     status = ph_json_write(&entries, w->entries, 0, err);
     if (status == PHIAL_OK)
         ph_buf_add(out, entries.data + 1, entries.len - 1);
@@ -132,11 +132,16 @@ static phial_status build_header(ph_st_writer *w, ph_buf *out, phial_error *err)
 phial_status ph_st_writer_begin(ph_st_writer *w, const char *path, phial_error *err)
 {
     ph_buf header, length;
-    ph_buf_init(&header, PH_ST_MAX_HEADER);
+    ph_buf_init(&header, 0);
     ph_buf_init(&length, 0);
     phial_status status = build_header(w, &header, err);
     if (status != PHIAL_OK)
         goto done;
+    if (header.len > PH_ST_MAX_HEADER) {
+        status = ph_err_set(err, PHIAL_ERR_LIMIT, "%s: header of %zu bytes; the limit is %u", path,
+                            header.len, PH_ST_MAX_HEADER);
+        goto done;
+    }
     ph_buf_add_u64(&length, header.len);
     status = ph_buf_status(&length, err);
     if (status == PHIAL_OK)

@@ -1,5 +1,55 @@
-/* Which instruction sets can be used. */
+/* Which instruction sets can be used: what the CPU reports, and whether the system saves the
+ * registers (XGETBV), without which the instructions fault or lose state. */
 #include "kern/kern.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+#define LEAF1_FMA      (1u << 12)
+#define LEAF1_OSXSAVE  (1u << 27)
+#define LEAF1_AVX      (1u << 28)
+#define LEAF1_F16C     (1u << 29)
+#define LEAF7_AVX2     (1u << 5)
+#define LEAF7_AVX512F  (1u << 16)
+#define LEAF7_AVX512DQ (1u << 17)
+#define LEAF7_AVX512BW (1u << 30)
+#define LEAF7_AVX512VL (1u << 31)
+#define XCR0_YMM       0x06u /* XMM and YMM state */
+#define XCR0_ZMM       0xe6u /* and opmasks and ZMM */
+
+static uint32_t xcr0(void)
+{
+    uint32_t lo, hi;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    (void)hi;
+    return lo;
+}
+
+static bool has(uint32_t leaf1, uint32_t leaf7, uint32_t state)
+{
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) ||
+        (c & (leaf1 | LEAF1_OSXSAVE)) != (leaf1 | LEAF1_OSXSAVE)) {
+        return false;
+    }
+    if ((xcr0() & state) != state) {
+        return false;
+    }
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & leaf7) == leaf7;
+}
+
+bool ph_cpu_has_avx2(void)
+{
+    return has(LEAF1_AVX | LEAF1_FMA | LEAF1_F16C, LEAF7_AVX2, XCR0_YMM);
+}
+
+bool ph_cpu_has_avx512(void)
+{
+    return has(LEAF1_AVX | LEAF1_FMA | LEAF1_F16C,
+               LEAF7_AVX2 | LEAF7_AVX512F | LEAF7_AVX512DQ | LEAF7_AVX512BW | LEAF7_AVX512VL,
+               XCR0_ZMM);
+}
+#endif
 
 bool ph_cpu_has_ref(void)
 {

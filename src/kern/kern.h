@@ -24,11 +24,13 @@
 #include "kern/quant.h"
 
 /* Dot products. The depth is cut into absolute blocks of PH_DOT_BLOCK. In a block, lane l of
- * PH_DOT_LANES adds x[k]*w[k] for k = l, l + 32, l + 64, ... in this order, beginning with +0; a
+ * PH_DOT_LANES adds x[k]*w[k] for k = l, l + 16, l + 32, ... in this order, beginning with +0; a
  * last incomplete group counts as filled up with zeros. The lanes are summed by halving
- * (lane l + lane l + 16, then + 8, 4, 2, 1), the block sums in ascending order, the bias last. */
+ * (lane l + lane l + 8, then + 4, 2, 1), the block sums in ascending order, the bias last.
+ * Sixteen lanes are what one row needs to keep up with memory (two vectors of AVX2, one of AVX-512,
+ * four of NEON) and few enough for a register tile of the matrix product. */
 #define PH_DOT_BLOCK 512
-#define PH_DOT_LANES 32
+#define PH_DOT_LANES 16
 
 #define PH_KV_PAGE      64  /* keys in a page of the KV cache; also the block of online softmax */
 #define PH_HEAD_MAX     256 /* largest head size attention takes */
@@ -83,6 +85,7 @@ typedef struct ph_kern {
     ph_gemv_fn gemv[PH_N_QUANT]; /* NULL: dequantize and tile do it; same bits either way */
 
     void (*tile)(const ph_tile *t);
+    size_t tile_stride; /* distance of rows, >= PH_DOT_BLOCK elements, that tile reads fastest */
 
     /* One row of n numbers: mean, then biased variance of x - mean, both summed over PH_DOT_LANES
      * lanes by halving; y = (x - mean) / sqrt(var + eps) * weight + bias. y may be x. */

@@ -14,13 +14,14 @@
 
 #include <string.h>
 
+#define STRIDE_MAX (PH_DOT_BLOCK + 16)
 #define CHUNK_ROWS 96 /* of weights: 192 KiB as f32, half of a small second-level cache */
 #define FEW_ROWS   12 /* chunk for few rows of x, to keep the reading of weights in order */
-#define X_ROWS     8  /* rows of x copied together: 16 KiB, half of a small first-level cache */
+#define X_ROWS     6  /* rows of x copied together: 12 KiB of the first-level cache */
 #define FEW_X      8  /* up to so many rows of x are not worth copying */
 #define GEMV_GRAIN 4
 
-_Static_assert((CHUNK_ROWS + X_ROWS) * PH_DOT_BLOCK * sizeof(float) <= PH_WORK_BYTES,
+_Static_assert((CHUNK_ROWS + X_ROWS) * STRIDE_MAX * sizeof(float) <= PH_WORK_BYTES,
                "a chunk and its activations fit a thread's room");
 
 typedef struct matmul_run {
@@ -31,11 +32,12 @@ typedef struct matmul_run {
     size_t n_jobs, ldx, m, k, chunk_rows;
 } matmul_run;
 
-/* One depth block of a chunk: w holds its n rows as f32, PH_DOT_BLOCK apart. */
+/* One depth block of a chunk: w holds its n rows as f32, tile_stride apart. */
 static void multiply_block(const matmul_run *run, ph_tile t, float *x_room)
 {
     const float *x = t.x;
     float *y = t.y;
+    size_t stride = run->work->kern->tile_stride;
     for (size_t i = 0; i < run->m; i += X_ROWS) {
         t.m = run->m - i < X_ROWS ? run->m - i : X_ROWS;
         t.y = y + i * t.ldy;
@@ -43,10 +45,10 @@ static void multiply_block(const matmul_run *run, ph_tile t, float *x_room)
         t.ldx = run->ldx;
         if (run->m > FEW_X) {
             for (size_t r = 0; r < t.m; r++) {
-                memcpy(x_room + r * PH_DOT_BLOCK, t.x + r * run->ldx, t.k * sizeof(float));
+                memcpy(x_room + r * stride, t.x + r * run->ldx, t.k * sizeof(float));
             }
             t.x = x_room;
-            t.ldx = PH_DOT_BLOCK;
+            t.ldx = stride;
         }
         run->work->kern->tile(&t);
     }
@@ -60,13 +62,13 @@ static void multiply_chunk(const matmul_run *run, const ph_matmul *job, size_t f
     size_t row_bytes = ph_dtype_row_bytes(job->type, run->k);
     size_t block_bytes = ph_dtype_row_bytes(job->type, PH_DOT_BLOCK);
     const unsigned char *weight = (const unsigned char *)job->weight + first_row * row_bytes;
-    float *x_room = room + (size_t)CHUNK_ROWS * PH_DOT_BLOCK;
+    float *x_room = room + CHUNK_ROWS * kern->tile_stride;
     size_t k0 = 0;
     do {
         size_t k = run->k - k0 < PH_DOT_BLOCK ? run->k - k0 : PH_DOT_BLOCK;
         const unsigned char *w = weight + k0 / PH_DOT_BLOCK * block_bytes;
         for (size_t r = 0; r < n_rows; r++) {
-            kern->dequantize[type](room + r * PH_DOT_BLOCK, w + r * row_bytes, k);
+            kern->dequantize[type](room + r * kern->tile_stride, w + r * row_bytes, k);
         }
         bool last = k0 + k == run->k;
         multiply_block(run,
@@ -75,7 +77,7 @@ static void multiply_chunk(const matmul_run *run, const ph_matmul *job, size_t f
                                  .w = room,
                                  .bias = last && job->bias ? job->bias + first_row : NULL,
                                  .ldy = job->ldy,
-                                 .ldw = PH_DOT_BLOCK,
+                                 .ldw = kern->tile_stride,
                                  .n = n_rows,
                                  .k = k,
                                  .first = k0 == 0},

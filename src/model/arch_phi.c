@@ -11,7 +11,7 @@
 
 #include "kern/matmul.h"
 #include "kern/rows.h"
-#include "model/model.h"
+#include "model/model_struct.h"
 #include "model/phi_names.h"
 #include "model/rope.h"
 #include "model/taps.h"
@@ -210,7 +210,7 @@ static phial_status recognise(binder *b)
     return status == PHIAL_OK ? status : ph_err_context(b->err, status, "%s", m->path);
 }
 
-static phial_status bind(phial_model *m, phial_error *err)
+static phial_status bind_weights(phial_model *m, phial_error *err)
 {
     binder b = {.model = m, .err = err};
     b.shape.n_blocks = m->hp.n_layer;
@@ -252,8 +252,8 @@ typedef struct step {
     ph_workspace *ws;
     const ph_kv_layout *kv;
     const ph_batch *batch;
-    bool tapped;
-    float scale; /* of scores: 1 / sqrt(head_dim) */
+    uint32_t taps; /* what any part watches */
+    float scale;   /* of scores: 1 / sqrt(head_dim) */
 } step;
 
 static ph_matmul product(const ph_mat *mat, float *y)
@@ -268,7 +268,7 @@ static ph_matmul product(const ph_mat *mat, float *y)
 
 static void tap(const step *s, phial_activation what, int layer, const float *data, size_t n_cols)
 {
-    if (s->tapped) {
+    if (s->taps != 0) {
         ph_tap_rows(s->batch, what, layer, data, n_cols);
     }
 }
@@ -279,9 +279,9 @@ static void embed(const step *s, const ph_mat *table)
     size_t row = 0;
     for (size_t p = 0; p < s->batch->n_parts; p++) {
         const ph_part *part = &s->batch->parts[p];
-        memcpy(ws->ids + row, part->ids, part->n * sizeof *ws->ids);
-        for (size_t i = 0; i < part->n; i++) {
-            ws->pos[row++] = (int32_t)(part->pos0 + i);
+        for (size_t i = 0; i < part->n; i++, row++) {
+            ws->ids[row] = (int32_t)part->ids[i];
+            ws->pos[row] = (int32_t)(part->pos0 + i);
         }
     }
     ph_rows_get(&ws->work, ws->x, table->n_in, table->data, table->type, ws->ids, row, table->n_in);
@@ -356,7 +356,7 @@ static void run_layer(const step *s, const phi_layer *w, int layer)
     rotate(s, ws->q, hp->n_head);
     rotate(s, ws->k, hp->n_head_kv);
     attend(s, layer);
-    if (s->tapped) {
+    if ((s->taps & PH_TAPS_ATTENTION) != 0) {
         ph_tap_attention(ws, s->kv, s->batch, layer, ws->q, s->scale);
     }
     const ph_matmul dense = product(&w->out, ws->attn_out);
@@ -432,7 +432,7 @@ static phial_status forward(const phial_model *m, ph_workspace *ws, const ph_kv_
         .ws = ws,
         .kv = layout,
         .batch = batch,
-        .tapped = ph_taps_any(batch),
+        .taps = ph_taps_union(batch),
         .scale = 1.0f / sqrtf((float)m->hp.head_dim),
     };
     embed(&s, &w->embed);
@@ -451,6 +451,6 @@ static const char *const HF_MODEL_TYPES[] = {"phi", "phi-msft", "mixformer-seque
 const ph_arch ph_arch_phi = {
     .name = "phi2",
     .hf_model_types = HF_MODEL_TYPES,
-    .bind = bind,
+    .bind = bind_weights,
     .forward = forward,
 };

@@ -2,7 +2,8 @@
 #include "model/forward.h"
 
 #include "base/mem.h"
-#include "model/model.h"
+#include "model/model_struct.h"
+#include "model/taps.h"
 
 phial_status ph_kv_layout_init(ph_kv_layout *layout, const phial_model *model, ph_kv_type type,
                                phial_error *err)
@@ -104,32 +105,36 @@ void ph_workspace_free(ph_workspace *ws)
     ph_free(ws->ids);
     ph_free(ws->pos);
     ph_free(ws->jobs);
-    ph_free(ws->probs);
+    ph_free(ws->taps);
     ph_free(ws);
 }
 
-phial_status ph_workspace_reserve_taps(ph_workspace *ws, const phial_model *model, size_t n_ctx,
-                                       phial_error *err)
+phial_status ph_workspace_reserve_taps(ph_workspace *ws, const phial_model *model, uint32_t taps,
+                                       size_t n_ctx, phial_error *err)
 {
     const ph_hparams *hp = &model->hp;
     size_t rows = ws->n_chunk < n_ctx ? ws->n_chunk : n_ctx;
-    size_t keys, probs;
-    if (!ph_mul_size(&keys, n_ctx, (size_t)hp->n_head_kv * hp->head_dim) ||
-        !ph_mul_size(&probs, n_ctx, rows) || !ph_mul_size(&probs, probs, hp->n_head) ||
-        !ph_add_size(&keys, keys, probs)) {
-        return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "attention probabilities of %zu tokens", n_ctx);
-    }
-    if (keys <= ws->n_probs) {
+    size_t floats, probs = 0;
+    if ((taps & PH_TAPS_ATTENTION) == 0) {
         return PHIAL_OK;
     }
-    float *grown = ph_alloc(keys, sizeof *grown, err);
-    if (grown == NULL) {
-        return ph_err_context(err, PHIAL_ERR_NO_MEMORY, "attention probabilities of %zu tokens",
-                              n_ctx);
+    bool fits = ph_mul_size(&floats, n_ctx, (size_t)hp->n_head_kv * hp->head_dim);
+    if (taps >> PHIAL_ACT_ATTN_PROBS & 1) {
+        fits = fits && ph_mul_size(&probs, n_ctx, rows) && ph_mul_size(&probs, probs, hp->n_head);
     }
-    ph_free(ws->probs);
-    ws->probs = grown;
-    ws->n_probs = keys;
+    if (!fits || !ph_add_size(&floats, floats, probs)) {
+        return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "activations of %zu tokens", n_ctx);
+    }
+    if (floats <= ws->n_taps) {
+        return PHIAL_OK;
+    }
+    float *grown = ph_alloc(floats, sizeof *grown, err);
+    if (grown == NULL) {
+        return ph_err_context(err, PHIAL_ERR_NO_MEMORY, "activations of %zu tokens", n_ctx);
+    }
+    ph_free(ws->taps);
+    ws->taps = grown;
+    ws->n_taps = floats;
     return PHIAL_OK;
 }
 

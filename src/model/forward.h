@@ -28,13 +28,13 @@ phial_status ph_kv_layout_init(ph_kv_layout *layout, const phial_model *model, p
                                phial_error *err);
 
 typedef struct ph_part {
-    const int32_t *ids;    /* [n], borrowed */
+    const uint32_t *ids;   /* [n], borrowed */
     size_t n;              /* at least 1 */
     size_t pos0;           /* position of ids[0] in its sequence */
     uint8_t *const *pages; /* page i holds positions PH_KV_PAGE * i and on */
     bool last_logits;      /* logits of the last row are wanted */
     bool all_logits;       /* of every row */
-    bool tapped;           /* activations are reported */
+    uint32_t taps;         /* set of activations to report, as PHIAL_ACT_ALL; 0: none */
 } ph_part;
 
 typedef struct ph_batch {
@@ -44,7 +44,7 @@ typedef struct ph_batch {
     void *user;    /* for the three functions below */
     /* [n_vocab], borrowed for the call; parts and their positions in ascending order. */
     void (*on_logits)(void *user, size_t part, size_t position, const float *logits);
-    /* Only called for tapped parts; may be NULL if there are none. */
+    /* Only called for what a part taps; may be NULL if none does. */
     void (*on_activation)(void *user, size_t part, const phial_activation_event *event);
     /* Asked once a layer. */
     bool (*cancelled)(void *user);
@@ -72,18 +72,18 @@ typedef struct ph_workspace {
     int32_t *ids;      /* owned [n_chunk] */
     int32_t *pos;      /* owned [n_chunk] */
     ph_attn_job *jobs; /* owned [n_parts] */
-    float *probs;      /* owned; only for taps */
-    size_t n_probs;    /* floats in probs */
+    float *taps;       /* owned; only while somebody watches */
+    size_t n_taps;     /* floats in taps */
 } ph_workspace;
 
 phial_status ph_workspace_new(ph_workspace **out, const phial_model *model, const ph_kern *kern,
                               ph_pool *pool, size_t n_chunk, size_t n_parts, phial_error *err);
 void ph_workspace_free(ph_workspace *ws);
 
-/* Room for what taps show and a plain run never forms (attention probabilities, cache readback) of
- * contexts up to n_ctx; kept once taken. */
-phial_status ph_workspace_reserve_taps(ph_workspace *ws, const phial_model *model, size_t n_ctx,
-                                       phial_error *err);
+/* Room for what these taps show and a plain run never forms (attention probabilities, cache
+ * readback) of contexts up to n_ctx; kept once taken. */
+phial_status ph_workspace_reserve_taps(ph_workspace *ws, const phial_model *model, uint32_t taps,
+                                       size_t n_ctx, phial_error *err);
 
 /* Runs the batch. CANCELLED, FILE_CHANGED; on any error the parts' cache positions from pos0 on are
  * undefined. */

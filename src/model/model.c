@@ -1,5 +1,5 @@
 /* Opening models; contract in phial/model.h. */
-#include "model/model.h"
+#include "model/model_struct.h"
 
 #include <string.h>
 

@@ -3,14 +3,18 @@
 
 #include <math.h>
 
-bool ph_taps_any(const ph_batch *batch)
+uint32_t ph_taps_union(const ph_batch *batch)
 {
+    uint32_t taps = 0;
     for (size_t p = 0; p < batch->n_parts; p++) {
-        if (batch->parts[p].tapped) {
-            return true;
-        }
+        taps |= batch->parts[p].taps;
     }
-    return false;
+    return taps;
+}
+
+static bool watched(const ph_part *part, phial_activation what)
+{
+    return (part->taps >> what & 1) != 0;
 }
 
 static void show(const ph_batch *batch, size_t part, phial_activation what, int layer,
@@ -31,7 +35,7 @@ void ph_tap_rows(const ph_batch *batch, phial_activation what, int layer, const 
                  size_t n_cols)
 {
     for (size_t p = 0; p < batch->n_parts; p++) {
-        if (batch->parts[p].tapped) {
+        if (watched(&batch->parts[p], what)) {
             show(batch, p, what, layer, data, n_cols);
         }
         data += batch->parts[p].n * n_cols;
@@ -78,32 +82,43 @@ static void probabilities(float *out, const float *q, const float *keys, const p
     }
 }
 
+/* Keys of the whole context first, the probabilities behind them. */
+static void show_probs(ph_workspace *ws, const ph_kv_layout *layout, const ph_batch *batch,
+                       size_t p, int layer, const float *q, float scale)
+{
+    const ph_kv_shape *shape = &layout->shape;
+    const ph_part *part = &batch->parts[p];
+    size_t n_keys = part->pos0 + part->n, q_cols = shape->n_head * shape->head_dim;
+    size_t group = shape->n_head / shape->n_kv_head;
+    float *keys = ws->taps, *probs = keys + n_keys * shape->n_kv_head * shape->head_dim;
+    read_cache(keys, NULL, layout, part, layer, 0, n_keys);
+    for (size_t i = 0; i < part->n; i++) {
+        for (size_t h = 0; h < shape->n_head; h++) {
+            probabilities(probs + (i * shape->n_head + h) * n_keys,
+                          q + i * q_cols + h * shape->head_dim, keys + h / group * shape->head_dim,
+                          shape, part->pos0 + i + 1, n_keys, scale);
+        }
+    }
+    show(batch, p, PHIAL_ACT_ATTN_PROBS, layer, probs, shape->n_head * n_keys);
+}
+
 void ph_tap_attention(ph_workspace *ws, const ph_kv_layout *layout, const ph_batch *batch,
                       int layer, const float *q, float scale)
 {
     const ph_kv_shape *shape = &layout->shape;
     size_t kv_cols = shape->n_kv_head * shape->head_dim, q_cols = shape->n_head * shape->head_dim;
-    size_t group = shape->n_head / shape->n_kv_head;
     for (size_t p = 0; p < batch->n_parts; p++) {
         const ph_part *part = &batch->parts[p];
-        size_t n_keys = part->pos0 + part->n;
-        float *rows = ws->probs, *keys = ws->probs;
-        if (part->tapped) {
-            read_cache(rows, NULL, layout, part, layer, part->pos0, part->n);
-            show(batch, p, PHIAL_ACT_K_CACHE, layer, rows, kv_cols);
-            read_cache(NULL, rows, layout, part, layer, part->pos0, part->n);
-            show(batch, p, PHIAL_ACT_V_CACHE, layer, rows, kv_cols);
-            read_cache(keys, NULL, layout, part, layer, 0, n_keys);
-            float *probs = keys + n_keys * kv_cols;
-            for (size_t i = 0; i < part->n; i++) {
-                for (size_t h = 0; h < shape->n_head; h++) {
-                    probabilities(probs + (i * shape->n_head + h) * n_keys,
-                                  q + i * q_cols + h * shape->head_dim,
-                                  keys + h / group * shape->head_dim, shape, part->pos0 + i + 1,
-                                  n_keys, scale);
-                }
-            }
-            show(batch, p, PHIAL_ACT_ATTN_PROBS, layer, probs, shape->n_head * n_keys);
+        if (watched(part, PHIAL_ACT_K_CACHE)) {
+            read_cache(ws->taps, NULL, layout, part, layer, part->pos0, part->n);
+            show(batch, p, PHIAL_ACT_K_CACHE, layer, ws->taps, kv_cols);
+        }
+        if (watched(part, PHIAL_ACT_V_CACHE)) {
+            read_cache(NULL, ws->taps, layout, part, layer, part->pos0, part->n);
+            show(batch, p, PHIAL_ACT_V_CACHE, layer, ws->taps, kv_cols);
+        }
+        if (watched(part, PHIAL_ACT_ATTN_PROBS)) {
+            show_probs(ws, layout, batch, p, layer, q, scale);
         }
         q += part->n * q_cols;
     }

@@ -5,8 +5,12 @@
 
 #include "model/forward.h"
 
-/* True if any part of the batch is watched. */
-bool ph_taps_any(const ph_batch *batch);
+/* What is watched in any part of the batch. */
+uint32_t ph_taps_union(const ph_batch *batch);
+
+/* Those that ph_tap_attention() shows. */
+#define PH_TAPS_CACHE     (1u << PHIAL_ACT_K_CACHE | 1u << PHIAL_ACT_V_CACHE)
+#define PH_TAPS_ATTENTION (PH_TAPS_CACHE | 1u << PHIAL_ACT_ATTN_PROBS)
 
 /* Rows of the whole batch, [n_rows][n_cols]; each watched part gets its own. */
 void ph_tap_rows(const ph_batch *batch, phial_activation what, int layer, const float *data,

@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include "model/model.h"
+#include "model/model_struct.h"
 #include "rt/kvcache.h"
 
 #define PH_CHUNK_MAX 4096
@@ -25,7 +25,7 @@ struct phial_engine {
 struct phial_session {
     phial_engine *engine;
     ph_kvcache kv;
-    int32_t *ids;  /* [n_ctx] tokens held */
+    uint32_t *ids; /* [n_ctx] tokens held */
     size_t n_held; /* whose keys and values are in the cache */
     size_t n_reused;
     float *logits;   /* [n_vocab] */
@@ -34,6 +34,7 @@ struct phial_session {
     phial_logits_fn on_logits;
     void *logits_user;
     phial_tap_fn tap;
+    uint32_t taps; /* set of activations tap wants; 0: off */
     void *tap_user;
     phial_tokens target; /* during a sync: the list to reach */
     bool in_call;

@@ -89,19 +89,21 @@ void phial_session_on_logits(phial_session *s, phial_logits_fn fn, void *user)
     s->logits_user = user;
 }
 
-phial_status phial_session_on_activation(phial_session *s, phial_tap_fn fn, void *user,
-                                         phial_error *err)
+phial_status phial_session_on_activation(phial_session *s, uint32_t which, phial_tap_fn fn,
+                                         void *user, phial_error *err)
 {
-    if (fn != NULL) {
-        phial_status status =
-            ph_workspace_reserve_taps(s->engine->ws, s->engine->model, s->kv.n_ctx, err);
-        if (status != PHIAL_OK) {
-            return status;
-        }
+    uint32_t taps = fn != NULL ? which : 0;
+    if ((taps & ~PHIAL_ACT_ALL) != 0) {
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "a set of activations has unknown members");
     }
-    s->tap = fn;
-    s->tap_user = user;
-    return PHIAL_OK;
+    phial_status status =
+        ph_workspace_reserve_taps(s->engine->ws, s->engine->model, taps, s->kv.n_ctx, err);
+    if (status == PHIAL_OK) {
+        s->tap = fn;
+        s->taps = taps;
+        s->tap_user = user;
+    }
+    return status;
 }
 
 const char *phial_activation_name(phial_activation what)
@@ -127,10 +129,10 @@ static phial_status check_list(const phial_session *s, const phial_tokens *list,
                           list->n, s->kv.n_ctx);
     }
     for (size_t i = 0; i < list->n; i++) {
-        if (list->ids[i] < 0 || (uint32_t)list->ids[i] >= n_vocab) {
+        if (list->ids[i] >= n_vocab) {
             return ph_err_set(err, PHIAL_ERR_ARGUMENT,
-                              "token %zu is %d; this model has the ids 0 to %u", i,
-                              (int)list->ids[i], (unsigned)(n_vocab - 1));
+                              "token %zu is %u; this model has the ids 0 to %u", i,
+                              (unsigned)list->ids[i], (unsigned)(n_vocab - 1));
         }
     }
     return PHIAL_OK;
@@ -217,7 +219,7 @@ static size_t next_batch(sync_call *call)
             .pages = s->kv.pages,
             .last_logits = n == left,
             .all_logits = s->on_logits != NULL,
-            .tapped = s->tap != NULL,
+            .taps = s->taps,
         };
         rows += n;
     }
@@ -298,7 +300,7 @@ phial_status phial_session_sync_batch(phial_session *const *sessions, const phia
     return status;
 }
 
-phial_status phial_session_sync(phial_session *s, const int32_t *ids, size_t n, phial_error *err)
+phial_status phial_session_sync(phial_session *s, const uint32_t *ids, size_t n, phial_error *err)
 {
     phial_tokens tokens = {ids, n};
     return phial_session_sync_batch(&s, &tokens, 1, err);

@@ -12,6 +12,7 @@ void ph_kern_fill_ref(ph_kern *kern)
         kern->gemv[i] = NULL;
     }
     kern->tile = ph_ref_tile;
+    kern->tile_stride = PH_DOT_BLOCK;
     kern->layernorm = ph_ref_layernorm;
     kern->gelu = ph_ref_gelu;
     kern->add3 = ph_ref_add3;

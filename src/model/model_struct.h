@@ -1,6 +1,6 @@
 /* Inside of a model; contract in include/phial/model.h. */
-#ifndef PH_MODEL_MODEL_H
-#define PH_MODEL_MODEL_H
+#ifndef PH_MODEL_MODEL_STRUCT_H
+#define PH_MODEL_MODEL_STRUCT_H
 
 #include "base/log.h"
 #include "base/mem.h"

@@ -1,0 +1,215 @@
+/* The probes' loops. Contract: probe.h. */
+#include "probe.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "kern/kern.h"
+
+#define READ_STEP 512 /* bytes of one round of the reading loops */
+
+typedef struct fma_loop {
+    const char *name;
+    double flops; /* of one round */
+    bool (*usable)(void);
+    void (*run)(size_t rounds);
+} fma_loop;
+
+typedef struct read_loop {
+    const char *name;
+    bool (*usable)(void);
+    void (*run)(const unsigned char *p, size_t rounds); /* READ_STEP bytes each */
+} read_loop;
+
+static float portable_sink(const float *x)
+{
+    float sum = 0;
+    for (int i = 0; i < 16; i++) {
+        sum += x[i];
+    }
+    return sum;
+}
+
+static void fma_portable(size_t rounds)
+{
+    float x[16] = {0};
+    for (size_t r = 0; r < rounds; r++) {
+        for (int i = 0; i < 16; i++) {
+            x[i] = x[i] * 0.5f + 1.0f;
+        }
+    }
+    volatile float keep = portable_sink(x);
+    (void)keep;
+}
+
+static void read_portable(const unsigned char *p, size_t rounds)
+{
+    uint64_t sums[8] = {0};
+    for (size_t i = 0; i < rounds * READ_STEP; i += 64) {
+        uint64_t words[8];
+        memcpy(words, p + i, 64);
+        for (int j = 0; j < 8; j++) {
+            sums[j] += words[j];
+        }
+    }
+    volatile uint64_t keep =
+        sums[0] ^ sums[1] ^ sums[2] ^ sums[3] ^ sums[4] ^ sums[5] ^ sums[6] ^ sums[7];
+    (void)keep;
+}
+
+#if defined(__x86_64__)
+#define FMA(width, target) "vfmadd231ps %%" width "mm0, %%" width "mm1, %%" width "mm" target "\n\t"
+#define CLEAR(target)      "vxorps %%ymm" target ", %%ymm" target ", %%ymm" target "\n\t"
+
+static void fma_ymm(size_t rounds)
+{
+    __asm__ volatile(CLEAR("0") CLEAR("1") CLEAR("2") CLEAR("3") CLEAR("4") CLEAR("5") CLEAR("6")
+                         CLEAR("7") CLEAR("8") CLEAR("9") CLEAR("10") CLEAR("11") CLEAR("12") CLEAR(
+                             "13") ".p2align 5\n"
+                                   "1:\n\t" FMA("y", "2") FMA("y", "3") FMA("y", "4") FMA("y", "5")
+                                       FMA("y", "6") FMA("y", "7") FMA("y", "8") FMA("y", "9")
+                                           FMA("y", "10") FMA("y", "11") FMA("y", "12")
+                                               FMA("y", "13") "dec %0\n\tjnz 1b\n\tvzeroupper"
+                     : "+r"(rounds)
+                     :
+                     : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13");
+}
+
+static void fma_zmm(size_t rounds)
+{
+    __asm__ volatile(CLEAR("0") CLEAR("1") CLEAR("2") CLEAR("3") CLEAR("4") CLEAR("5") CLEAR("6")
+                         CLEAR("7") CLEAR("8") CLEAR("9") CLEAR("10") CLEAR("11") CLEAR("12") CLEAR(
+                             "13") ".p2align 5\n"
+                                   "1:\n\t" FMA("z", "2") FMA("z", "3") FMA("z", "4") FMA("z", "5")
+                                       FMA("z", "6") FMA("z", "7") FMA("z", "8") FMA("z", "9")
+                                           FMA("z", "10") FMA("z", "11") FMA("z", "12")
+                                               FMA("z", "13") "dec %0\n\tjnz 1b\n\tvzeroupper"
+                     : "+r"(rounds)
+                     :
+                     : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13");
+}
+
+/* Eight lines; `hint` is put before each line's loads. */
+#define LINE(hint, at) hint(at) "vmovups " #at "(%0), %%ymm0\n\tvmovups 32+" #at "(%0), %%ymm1\n\t"
+#define LINES(hint)                                                                                \
+    LINE(hint, 0)                                                                                  \
+    LINE(hint, 64)                                                                                 \
+    LINE(hint, 128)                                                                                \
+    LINE(hint, 192) LINE(hint, 256) LINE(hint, 320) LINE(hint, 384) LINE(hint, 448)
+#define NO_HINT(at)  ""
+#define HINT_1K(at)  "prefetcht0 1024+" #at "(%0)\n\t"
+#define HINT_4K(at)  "prefetcht0 4096+" #at "(%0)\n\t"
+#define HINT_NTA(at) "prefetchnta 2048+" #at "(%0)\n\t"
+#define READ_LOOP(name, hint)                                                                      \
+    static void name(const unsigned char *p, size_t rounds)                                        \
+    {                                                                                              \
+        __asm__ volatile("1:\n\t" LINES(hint) "add $512, %0\n\tdec %1\n\tjnz 1b\n\tvzeroupper"     \
+                         : "+r"(p), "+r"(rounds)                                                   \
+                         :                                                                         \
+                         : "cc", "memory", "xmm0", "xmm1");                                        \
+    }
+READ_LOOP(read_plain, NO_HINT)
+READ_LOOP(read_1k, HINT_1K)
+READ_LOOP(read_4k, HINT_4K)
+READ_LOOP(read_nta, HINT_NTA)
+#endif
+
+static const fma_loop fma_loops[] = {
+    {"portable", 32, ph_cpu_has_ref, fma_portable},
+#if defined(__x86_64__)
+    {"ymm", 12 * 16, ph_cpu_has_avx2, fma_ymm},
+    {"zmm", 12 * 32, ph_cpu_has_avx512, fma_zmm},
+#endif
+};
+
+static const read_loop read_loops[] = {
+    {"portable", ph_cpu_has_ref, read_portable},
+#if defined(__x86_64__)
+    {"plain", ph_cpu_has_avx2, read_plain},       {"prefetch 1 KiB", ph_cpu_has_avx2, read_1k},
+    {"prefetch 4 KiB", ph_cpu_has_avx2, read_4k}, {"prefetchnta 2 KiB", ph_cpu_has_avx2, read_nta},
+#endif
+};
+
+#define N_FMA  (int)(sizeof fma_loops / sizeof fma_loops[0])
+#define N_READ (int)(sizeof read_loops / sizeof read_loops[0])
+
+typedef struct probe_run {
+    const probe *p;
+    const unsigned char *bytes;
+    size_t n;
+} probe_run;
+
+static void fma_thread(void *arg, int thread, int n_threads)
+{
+    const probe_run *run = arg;
+    (void)thread;
+    (void)n_threads;
+    fma_loops[run->p->fma_kernel].run(run->n);
+}
+
+static void read_thread(void *arg, int thread, int n_threads)
+{
+    const probe_run *run = arg;
+    size_t begin, end;
+    ph_pool_split(run->n / READ_STEP, 1, thread, n_threads, &begin, &end);
+    if (end > begin) {
+        read_loops[run->p->read_kernel].run(run->bytes + begin * READ_STEP, end - begin);
+    }
+}
+
+double probe_fma(const probe *p, double ms)
+{
+    double flops = fma_loops[p->fma_kernel].flops;
+    probe_run run = {.p = p, .n = (size_t)(ms * 1e6 * 50 / flops) + 1};
+    uint64_t begin = ph_clock_ns();
+    ph_pool_run(p->pool, fma_thread, &run);
+    double ns = (double)(ph_clock_ns() - begin);
+    return flops * (double)run.n * ph_pool_threads(p->pool) / ns;
+}
+
+double probe_read(const probe *p, const unsigned char *bytes, size_t n)
+{
+    probe_run run = {.p = p, .bytes = bytes, .n = n};
+    uint64_t begin = ph_clock_ns();
+    ph_pool_run(p->pool, read_thread, &run);
+    return (double)n / (double)(ph_clock_ns() - begin);
+}
+
+/* Three rounds over all loops in turn; the one with the best single figure. */
+void probe_init(probe *p, ph_pool *pool, const unsigned char *bytes, size_t n)
+{
+    double best_fma = 0, best_read = 0;
+    probe try = {.pool = pool};
+    *p = try;
+    for (int round = 0; round < 3; round++) {
+        for (try.fma_kernel = 0; try.fma_kernel < N_FMA; try.fma_kernel++) {
+            double f = fma_loops[try.fma_kernel].usable() ? probe_fma(&try, 20) : 0;
+            if (f > best_fma) {
+                best_fma = f;
+                p->fma_kernel = try.fma_kernel;
+            }
+        }
+        for (try.read_kernel = 0; try.read_kernel < N_READ; try.read_kernel++) {
+            double b =
+                n > 0 && read_loops[try.read_kernel].usable() ? probe_read(&try, bytes, n) : 0;
+            if (b > best_read) {
+                best_read = b;
+                p->read_kernel = try.read_kernel;
+            }
+        }
+    }
+}
+
+const char *probe_fma_name(const probe *p)
+{
+    return fma_loops[p->fma_kernel].name;
+}
+
+const char *probe_read_name(const probe *p)
+{
+    return read_loops[p->read_kernel].name;
+}

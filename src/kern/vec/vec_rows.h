@@ -1,0 +1,158 @@
+/* Row operations over vectors: exp, gelu, layernorm, softmax, rotary.
+ *
+ * exp: Cody-Waite reduction by ln 2 in two parts (the upper has 12 trailing zero bits, so that its
+ * product with a whole number below 2^8 is exact), then 1 + r + r^2 P(r) with P a Chebyshev fit of
+ * (e^r - 1 - r) / r^2 on |r| <= ln 2 / 2 with an error of 6.6e-8. Within 1 ulp in all; results
+ * below the normal range are rounded once more; above 88.8 infinity, below -104 zero; NaN stays.
+ */
+#ifndef PH_KERN_VEC_VEC_ROWS_H
+#define PH_KERN_VEC_VEC_ROWS_H
+
+#include "kern/vec/vec.h"
+
+#include <math.h>
+
+VEC_INLINE vf vf_exp(vf x)
+{
+    const vf magic = vf_set1(0x1.8p23f); /* pushes the fraction out */
+    x = vf_min(vf_set1(89.0f), vf_max(vf_set1(-104.0f), x));
+    vf n = vf_sub(vf_fma(x, vf_set1(0x1.715476p+0f), magic), magic);
+    vf r = vf_fma(n, vf_set1(-0x1.62ep-1f), x);
+    r = vf_fma(n, vf_set1(-0x1.0bfbe8p-15f), r);
+    vf p = vf_set1(0x1.6d117cp-10f);
+    p = vf_fma(p, r, vf_set1(0x1.120be2p-7f));
+    p = vf_fma(p, r, vf_set1(0x1.555518p-5f));
+    p = vf_fma(p, r, vf_set1(0x1.5554dcp-3f));
+    p = vf_fma(p, r, vf_set1(0.5f));
+    vf r2 = vf_mul(r, r);
+    vf e = vf_add(vf_fma(p, r2, r), vf_set1(1.0f));
+    return vf_scale(e, n);
+}
+
+/* 0.5 (1 + tanh u) = 1 / (1 + e^-2u), which does not cancel where u is very negative. */
+VEC_INLINE vf vf_gelu(vf x)
+{
+    const float c = -1.5957691216057308f; /* -2 sqrt(2 / pi) */
+    vf w = vf_fma(vf_mul(x, x), vf_set1(c * 0.044715f), vf_set1(c));
+    vf e = vf_exp(vf_mul(x, w));
+    return vf_div(x, vf_add(vf_set1(1.0f), e));
+}
+
+static void vec_gelu(float *y, const float *x, size_t n)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        vf_store(y + i, vf_gelu(vf_load(x + i)));
+    }
+    if (i < n) {
+        vf_store_n(y + i, vf_gelu(vf_load_n(x + i, n - i)), n - i);
+    }
+}
+
+static void vec_add3(float *y, const float *a, const float *b, const float *c, size_t n)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        vf_store(y + i, vf_add(vf_add(vf_load(a + i), vf_load(b + i)), vf_load(c + i)));
+    }
+    if (i < n) {
+        size_t left = n - i;
+        vf ab = vf_add(vf_load_n(a + i, left), vf_load_n(b + i, left));
+        vf_store_n(y + i, vf_add(ab, vf_load_n(c + i, left)), left);
+    }
+}
+
+static void vec_layernorm(float *y, const float *x, const float *weight, const float *bias,
+                          size_t n, float eps)
+{
+    vf parts[VEC_PARTS];
+    for (int p = 0; p < VEC_PARTS; p++) {
+        parts[p] = vf_zero();
+    }
+    for (size_t i = 0; i < n; i += PH_DOT_LANES) {
+        VEC_UNROLL
+        for (int p = 0; p < VEC_PARTS; p++) {
+            size_t at = i + (size_t)p * VL;
+            parts[p] = vf_add(parts[p], vec_load(x + at, vec_left(n, at)));
+        }
+    }
+    float mean = vf_sum(vf_fold(parts)) / (float)n;
+    for (int p = 0; p < VEC_PARTS; p++) {
+        parts[p] = vf_zero();
+    }
+    for (size_t i = 0; i < n; i += PH_DOT_LANES) {
+        VEC_UNROLL
+        for (int p = 0; p < VEC_PARTS; p++) {
+            size_t at = i + (size_t)p * VL;
+            size_t left = vec_left(n, at);
+            vf centred = vec_keep(vf_sub(vec_load(x + at, left), vf_set1(mean)), left);
+            parts[p] = vf_fma(centred, centred, parts[p]);
+        }
+    }
+    float variance = vf_sum(vf_fold(parts)) / (float)n;
+    float scale = 1.0f / sqrtf(variance + eps);
+    for (size_t i = 0; i < n; i += VL) {
+        size_t left = vec_left(n, i);
+        vf a = vf_mul(vf_sub(vec_load(x + i, left), vf_set1(mean)), vf_set1(scale));
+        vec_store(y + i, vf_fma(a, vec_load(weight + i, left), vec_load(bias + i, left)), left);
+    }
+}
+
+static void vec_rope(float *x, const float *cos, const float *sin, size_t half)
+{
+    for (size_t i = 0; i < half; i += VL) {
+        size_t left = vec_left(half, i);
+        vf a = vec_load(x + i, left);
+        vf b = vec_load(x + half + i, left);
+        vf c = vec_load(cos + i, left);
+        vf s = vec_load(sin + i, left);
+        vec_store(x + i, vf_sub(vf_mul(a, c), vf_mul(b, s)), left);
+        vec_store(x + half + i, vf_add(vf_mul(b, c), vf_mul(a, s)), left);
+    }
+}
+
+/* exp(x - max) in place; returns the sum over PH_DOT_LANES lanes by halving. */
+VEC_INLINE float vec_exp_row(float *x, size_t n, float max)
+{
+    vf parts[VEC_PARTS];
+    VEC_UNROLL
+    for (int p = 0; p < VEC_PARTS; p++) {
+        parts[p] = vf_zero();
+    }
+    for (size_t i = 0; i < n; i += PH_DOT_LANES) {
+        VEC_UNROLL
+        for (int p = 0; p < VEC_PARTS; p++) {
+            size_t at = i + (size_t)p * VL;
+            size_t left = vec_left(n, at);
+            vf e = vec_keep(vf_exp(vf_sub(vec_load(x + at, left), vf_set1(max))), left);
+            vec_store(x + at, e, left);
+            parts[p] = vf_add(parts[p], e);
+        }
+    }
+    return vf_sum(vf_fold(parts));
+}
+
+VEC_INLINE float vec_max_row(const float *x, size_t n, float max)
+{
+    vf largest = vf_set1(max);
+    size_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        largest = vf_max(vf_load(x + i), largest);
+    }
+    max = vf_largest(largest);
+    for (; i < n; i++) {
+        max = x[i] > max ? x[i] : max;
+    }
+    return max;
+}
+
+static void vec_softmax(float *x, size_t n)
+{
+    float sum = vec_exp_row(x, n, vec_max_row(x, n, x[0]));
+    for (size_t i = 0; i < n; i += VL) {
+        size_t left = vec_left(n, i);
+        vec_store(x + i, vf_div(vec_load(x + i, left), vf_set1(sum)), left);
+    }
+}
+
+#endif

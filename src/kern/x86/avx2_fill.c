@@ -1,0 +1,31 @@
+/* The kernels of kern/vec compiled for AVX2, FMA and F16C, into the table. */
+#include "kern/x86/vec_avx2.h"
+
+#include "kern/vec/vec_attn.h"
+#include "kern/vec/vec_dot.h"
+#include "kern/vec/vec_rows.h"
+
+void ph_kern_fill_avx2(ph_kern *kern)
+{
+    kern->isa = "avx2";
+    kern->quantize[PH_QUANT_F16] = vec_encode_f16;
+    kern->dequantize[PH_QUANT_F16] = vec_decode_f16;
+    kern->dequantize[PH_QUANT_BF16] = vec_decode_bf16;
+    kern->dequantize[PH_QUANT_Q8_0] = vec_decode_q8_0;
+    kern->gemv[PH_QUANT_F32] = vec_gemv_f32;
+    kern->gemv[PH_QUANT_F16] = vec_gemv_f16;
+    kern->gemv[PH_QUANT_BF16] = vec_gemv_bf16;
+    kern->gemv[PH_QUANT_Q8_0] = vec_gemv_q8_0;
+    kern->tile = vec_tile;
+    /* Rows half a cache line apart: loads of a step that met in one half would wait for each other.
+     */
+    kern->tile_stride = PH_DOT_BLOCK + 8;
+    kern->layernorm = vec_layernorm;
+    kern->gelu = vec_gelu;
+    kern->add3 = vec_add3;
+    kern->rope = vec_rope;
+    kern->softmax = vec_softmax;
+    kern->attn = vec_attn;
+    kern->scale_lanes_i8 = vec_scale_lanes_i8;
+    kern->scale_rows_i8 = vec_scale_rows_i8;
+}

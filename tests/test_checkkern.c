@@ -1,0 +1,34 @@
+/* checkkern: the kernels of every instruction set that can run here. --bench measures them. */
+#include "checkkern/checkkern.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/kernbench.h"
+
+static int run(const char *name, const struct CMUnitTest *tests, size_t n)
+{
+    return _cmocka_run_group_tests(name, tests, n, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
+        return ph_kernbench(argc - 1, argv + 1);
+    }
+    check_isa isas[CHECK_ISAS_MAX];
+    size_t n = check_isas(isas);
+    bool avx512 = false;
+    for (size_t i = 0; i < n; i++) {
+        printf("checking %s\n", isas[i].label);
+        avx512 = avx512 || strncmp(isas[i].label, "avx512", 6) == 0;
+    }
+    if (!avx512) {
+        printf("skipped 1: avx512 (no such CPU, and no SIMDe or no AVX2 to emulate it)\n");
+    }
+    int failed = run("number formats", check_type_tests, check_n_type_tests);
+    failed += run("rows", check_row_tests, check_n_row_tests);
+    failed += run("matrix products", check_matmul_tests, check_n_matmul_tests);
+    failed += run("attention", check_attn_tests, check_n_attn_tests);
+    return failed != 0;
+}
