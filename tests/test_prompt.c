@@ -325,7 +325,7 @@ static void loops_and_depth(void **state)
     write_file("c.json", "{\"extends\": \"chta\"}");
     assert_refused("a", PHIAL_ERR_BAD_INPUT, "did you mean 'chat'");
     for (int i = 0; i < 9; i++) {
-        char name[16], text[40];
+        char name[32], text[40];
         snprintf(name, sizeof name, "d%d.json", i);
         snprintf(text, sizeof text, "{\"extends\": \"d%d\"}", i + 1);
         write_file(name, i < 8 ? text : "{}");
@@ -334,7 +334,7 @@ static void loops_and_depth(void **state)
     phial_preset *p = open_preset("d1", folder);
     phial_preset_free(p);
     for (int i = 0; i < 9; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "d%d.json", i);
         remove_file(name);
     }

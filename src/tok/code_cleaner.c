@@ -327,8 +327,8 @@ phial_status phial_code_cleaner_new(phial_code_cleaner **out, phial_text prompt,
     if (c == NULL) {
         return PHIAL_ERR_NO_MEMORY;
     }
-    ph_buf_init(&c->line, LINE_BYTES_MAX);
-    ph_buf_init(&c->blank, LINE_BYTES_MAX);
+    ph_buf_init(&c->line, 0);
+    ph_buf_init(&c->blank, 0);
     ph_buf_init(&c->out, 0);
     c->continues = prompt.n > 0 && prompt.p[prompt.n - 1] != '\n';
     c->fresh = prompt.n == 0;
@@ -350,11 +350,15 @@ void phial_code_cleaner_free(phial_code_cleaner *c)
 static phial_status hand_out(phial_code_cleaner *c, phial_text *shown, phial_error *err)
 {
     *shown = (phial_text){"", 0};
-    if (c->line.failed || c->blank.failed) {
+    if (c->line.len > LINE_BYTES_MAX) {
         return ph_err_set(err, PHIAL_ERR_LIMIT, "a line of code of more than %zu bytes",
                           LINE_BYTES_MAX);
     }
-    phial_status status = ph_buf_status(&c->out, err);
+    phial_status status = PHIAL_OK;
+    const ph_buf *bufs[] = {&c->line, &c->blank, &c->out};
+    for (size_t i = 0; i < 3 && status == PHIAL_OK; i++) {
+        status = ph_buf_status(bufs[i], err);
+    }
     if (status == PHIAL_OK && c->out.len > 0) {
         *shown = (phial_text){c->out.data, c->out.len};
     }
@@ -363,7 +367,7 @@ static phial_status hand_out(phial_code_cleaner *c, phial_text *shown, phial_err
 
 static void settle_line(phial_code_cleaner *c)
 {
-    if (!c->line.failed && c->line.len > 0) {
+    if (!c->line.failed && c->line.len > 0 && c->line.len <= LINE_BYTES_MAX) {
         settle(c, (ph_str){c->line.data, c->line.len});
         ph_buf_clear(&c->line);
     }
@@ -373,7 +377,7 @@ phial_status phial_code_cleaner_push(phial_code_cleaner *c, const void *bytes, s
                                      phial_text *shown, phial_error *err)
 {
     ph_buf_clear(&c->out);
-    for (const char *p = bytes; n > 0 && c->stage != DONE;) {
+    for (const char *p = bytes; n > 0 && c->stage != DONE && c->line.len <= LINE_BYTES_MAX;) {
         const char *end = memchr(p, '\n', n);
         size_t len = end != NULL ? (size_t)(end - p) + 1 : n;
         ph_buf_add(&c->line, p, len);
