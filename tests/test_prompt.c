@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "base/mem.h"
-#include "base/str.h"
+#include "base/buf.h"
+#include "base/file.h"
 #include "phial/prompt.h"
 #include "phial/sampler.h"
 #include "phial/stop.h"
@@ -421,6 +421,35 @@ static void sizes_are_limited(void **state)
     ph_buf_free(&json);
 }
 
+/* Each example of the manual is a preset. */
+static void examples_of_the_manual(void **state)
+{
+    (void)state;
+    ph_buf page;
+    ph_buf_init(&page, 0);
+    assert_int_equal(ph_file_read(&page, PHIAL_SOURCE_DIR "/docs/PRESETS.md", 1 << 20, &err),
+                     PHIAL_OK);
+    int n = 0;
+    for (const char *at = page.data; (at = strstr(at, "```json\n")) != NULL; n++) {
+        at += strlen("```json\n");
+        const char *end = strstr(at, "```");
+        assert_non_null(end);
+        phial_preset *p = NULL;
+        phial_sampler_options o;
+        phial_sampler *s = NULL;
+        phial_sampler_options_default(&o);
+        if (phial_preset_parse(&p, "example", at, (size_t)(end - at), "", &err) != PHIAL_OK ||
+            phial_sampler_options_preset(&o, p, &err) != PHIAL_OK ||
+            phial_sampler_new(&s, 100, &o, &err) != PHIAL_OK)
+            fail_msg("%s", err.message);
+        phial_sampler_free(s);
+        phial_preset_free(p);
+        at = end + 3;
+    }
+    assert_int_equal(n, 2);
+    ph_buf_free(&page);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -445,6 +474,7 @@ int main(void)
         cmocka_unit_test(loops_and_depth),
         cmocka_unit_test(broken_files),
         cmocka_unit_test(sizes_are_limited),
+        cmocka_unit_test(examples_of_the_manual),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
