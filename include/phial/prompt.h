@@ -173,8 +173,9 @@ PHIAL_API phial_status phial_prompt_split(const phial_prompt *prompt, const phia
  *   ones that the prompt left open), or look like code; the first other line is the end. Blank
  *   lines are kept between kept lines.
  * - A line at the left margin looks like code when it begins with one of "[]){}/<@#" (but not
- *   "##") or three quotes, is a statement of Python, an assignment or a call, or ends with one of
- *   "{};\\". A sentence ("Explanation: ...", "Exercise 2:", "for example, ...") does not.
+ *   "##") or three quotes, is a statement of Python, an assignment, a call or the head of a
+ *   function, or ends with one of "{};\\". A sentence ("Explanation: ...", "Exercise 2:", "for
+ *   example, ...") does not.
  */
 typedef struct phial_code_cleaner phial_code_cleaner;
 

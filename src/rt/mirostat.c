@@ -6,7 +6,7 @@
  * those left, as in llama.cpp. */
 #include <math.h>
 
-#include "rt/sampler.h"
+#include "rt/sampler_step.h"
 
 #define ZIPF_CANDIDATES 100
 

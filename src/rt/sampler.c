@@ -1,5 +1,5 @@
 /* Samplers; contract in phial/sampler.h, steps in sampler.def. */
-#include "rt/sampler.h"
+#include "rt/sampler_step.h"
 
 #include <math.h>
 #include <string.h>

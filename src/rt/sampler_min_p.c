@@ -1,7 +1,7 @@
 /* Min-p (Nguyen et al. 2024): keeps what is at least min_p times as probable as the first. */
 #include <math.h>
 
-#include "rt/sampler.h"
+#include "rt/sampler_step.h"
 
 static phial_status check(const phial_sampler_options *o, phial_error *err)
 {

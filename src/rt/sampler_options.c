@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "rt/sampler.h"
+#include "rt/sampler_step.h"
 
 static const ph_sampler_step *const STEPS[] = {
 #define PH_SAMPLER(name) &ph_sampler_##name,

@@ -1,7 +1,7 @@
 /* Repetition, presence and frequency penalties over the last repeat_last_n tokens.
  * Keskar et al. 2019 (CTRL): a seen id's logit is divided by repeat_penalty, or multiplied when it
  * is not positive; then OpenAI's two: presence once, frequency for each occurrence. */
-#include "rt/sampler.h"
+#include "rt/sampler_step.h"
 
 /* Far above use, and small enough that no logit becomes infinite. */
 #define PENALTY_MAX 1e30

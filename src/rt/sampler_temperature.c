@@ -3,7 +3,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "rt/sampler.h"
+#include "rt/sampler_step.h"
 
 /* Below it any difference of logits counts as infinite, and no quotient overflows above it. */
 #define TEMPERATURE_TINY 1e-200

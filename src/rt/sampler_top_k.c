@@ -1,5 +1,5 @@
 /* Top-k (Fan et al. 2018): keeps the k first. */
-#include "rt/sampler.h"
+#include "rt/sampler_step.h"
 
 static phial_status check(const phial_sampler_options *o, phial_error *err)
 {

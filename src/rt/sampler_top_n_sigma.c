@@ -3,7 +3,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "rt/sampler.h"
+#include "rt/sampler_step.h"
 
 static phial_status check(const phial_sampler_options *o, phial_error *err)
 {

@@ -2,7 +2,7 @@
  * is at least p, and at least the first. */
 #include <math.h>
 
-#include "rt/sampler.h"
+#include "rt/sampler_step.h"
 
 static phial_status check(const phial_sampler_options *o, phial_error *err)
 {

@@ -3,7 +3,7 @@
  * first. The kept ones stay in their place. */
 #include <math.h>
 
-#include "rt/sampler.h"
+#include "rt/sampler_step.h"
 
 static phial_status check(const phial_sampler_options *o, phial_error *err)
 {

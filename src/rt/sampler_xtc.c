@@ -1,7 +1,7 @@
 /* XTC, "exclude top choices" (p-e-w, text-generation-webui pull request 6335): with the given
  * probability, of all candidates that have at least the threshold only the last in order stays, so
  * that a sensible but less likely word is taken. Acts only where two or more have it. */
-#include "rt/sampler.h"
+#include "rt/sampler_step.h"
 
 static phial_status check(const phial_sampler_options *o, phial_error *err)
 {

@@ -192,6 +192,16 @@ static bool is_statement(ph_str s)
     return in_list(word, SIMPLE) && !ends_in(s, ".:!?");
 }
 
+/* The head of a function with its brace on the next line: "static int *f(int a)". */
+static bool is_function_head(ph_str s)
+{
+    size_t i = 0;
+    while (i < s.n && (word_char(s.p[i]) || memchr(" *&:<>,~", s.p[i], 8) != NULL)) {
+        i++;
+    }
+    return i > 0 && i < s.n && s.p[i] == '(' && word_char(s.p[i - 1]) && ends_in(s, ")");
+}
+
 static bool looks_like_code(ph_str s)
 {
     if (s.n == 0) {
@@ -216,7 +226,8 @@ static bool looks_like_code(ph_str s)
     case '(':
         return contains(s, " = ");
     default:
-        return ends_in(s, "{};\\") || is_statement(s) || is_assignment_or_call(s);
+        return ends_in(s, "{};\\") || is_statement(s) || is_assignment_or_call(s) ||
+               is_function_head(s);
     }
 }
 
@@ -316,8 +327,8 @@ phial_status phial_code_cleaner_new(phial_code_cleaner **out, phial_text prompt,
     if (c == NULL) {
         return PHIAL_ERR_NO_MEMORY;
     }
-    ph_buf_init(&c->line, LINE_BYTES_MAX);
-    ph_buf_init(&c->blank, LINE_BYTES_MAX);
+    ph_buf_init(&c->line, 0);
+    ph_buf_init(&c->blank, 0);
     ph_buf_init(&c->out, 0);
     c->continues = prompt.n > 0 && prompt.p[prompt.n - 1] != '\n';
     c->fresh = prompt.n == 0;
@@ -339,11 +350,15 @@ void phial_code_cleaner_free(phial_code_cleaner *c)
 static phial_status hand_out(phial_code_cleaner *c, phial_text *shown, phial_error *err)
 {
     *shown = (phial_text){"", 0};
-    if (c->line.failed || c->blank.failed) {
+    if (c->line.len > LINE_BYTES_MAX) {
         return ph_err_set(err, PHIAL_ERR_LIMIT, "a line of code of more than %zu bytes",
                           LINE_BYTES_MAX);
     }
-    phial_status status = ph_buf_status(&c->out, err);
+    phial_status status = PHIAL_OK;
+    const ph_buf *bufs[] = {&c->line, &c->blank, &c->out};
+    for (size_t i = 0; i < 3 && status == PHIAL_OK; i++) {
+        status = ph_buf_status(bufs[i], err);
+    }
     if (status == PHIAL_OK && c->out.len > 0) {
         *shown = (phial_text){c->out.data, c->out.len};
     }
@@ -352,7 +367,7 @@ static phial_status hand_out(phial_code_cleaner *c, phial_text *shown, phial_err
 
 static void settle_line(phial_code_cleaner *c)
 {
-    if (!c->line.failed && c->line.len > 0) {
+    if (!c->line.failed && c->line.len > 0 && c->line.len <= LINE_BYTES_MAX) {
         settle(c, (ph_str){c->line.data, c->line.len});
         ph_buf_clear(&c->line);
     }
@@ -362,7 +377,7 @@ phial_status phial_code_cleaner_push(phial_code_cleaner *c, const void *bytes, s
                                      phial_text *shown, phial_error *err)
 {
     ph_buf_clear(&c->out);
-    for (const char *p = bytes; n > 0 && c->stage != DONE;) {
+    for (const char *p = bytes; n > 0 && c->stage != DONE && c->line.len <= LINE_BYTES_MAX;) {
         const char *end = memchr(p, '\n', n);
         size_t len = end != NULL ? (size_t)(end - p) + 1 : n;
         ph_buf_add(&c->line, p, len);

@@ -83,8 +83,8 @@ phial_status ph_preset_source_parse(ph_preset_source *source, const char *label,
         return ph_err_set(err, why.status, "%s: %s", label, why.message);
     }
     if (!ph_json_is_object(source->root)) {
-        return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "%s: a preset is a JSON object, this is %s %s",
-                          label, ph_json_is_array(source->root) ? "an" : "a",
+        return ph_err_set(err, PHIAL_ERR_BAD_INPUT,
+                          "%s: a preset is a JSON object, this is of type %s", label,
                           ph_json_type_name(source->root));
     }
     return PHIAL_OK;
@@ -97,7 +97,7 @@ phial_status ph_preset_source_file(ph_preset_source *source, const char *path, p
         base.n -= strlen(".json");
     }
     ph_buf text;
-    ph_buf_init(&text, PHIAL_PRESET_FILE_MAX);
+    ph_buf_init(&text, 0);
     char *name = ph_strndup(base.p, base.n, err);
     phial_status status = PHIAL_ERR_NO_MEMORY;
     if (name != NULL) {

@@ -3,8 +3,8 @@
  * A step is one file sampler_<name>.c and one row of sampler.def. Steps keep no state of their own;
  * what they need of the past is in the history. They must leave at least one candidate.
  */
-#ifndef PH_RT_SAMPLER_H
-#define PH_RT_SAMPLER_H
+#ifndef PH_RT_SAMPLER_STEP_H
+#define PH_RT_SAMPLER_STEP_H
 
 #include <stdbool.h>
 
