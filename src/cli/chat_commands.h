@@ -3,7 +3,7 @@
 #define PH_CLI_CHAT_COMMANDS_H
 
 #include "base/str.h"
-#include "cli/chat.h"
+#include "cli/conversation.h"
 
 /* line begins with '/'. *leave: the user wants to go. Errors: ARGUMENT for an unknown command (near
  * misses are named) or a wrong argument; otherwise what the command itself met. */

@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "cli/chat.h"
 #include "cli/cli_io.h"
+#include "cli/conversation.h"
 #include "cli/line_edit.h"
 
 #define QUOTES "\"\"\""

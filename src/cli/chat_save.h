@@ -2,7 +2,7 @@
 #ifndef PH_CLI_CHAT_SAVE_H
 #define PH_CLI_CHAT_SAVE_H
 
-#include "cli/chat.h"
+#include "cli/conversation.h"
 
 /* Bytes of a saved conversation. */
 #define PH_CHAT_FILE_BYTES ((size_t)256 << 20)

@@ -3,7 +3,7 @@
 #define PH_CLI_CHAT_SETTINGS_H
 
 #include "base/str.h"
-#include "cli/chat.h"
+#include "cli/conversation.h"
 
 /* Sets one; the value "default" takes back what was set. On failure nothing has changed. */
 phial_status ph_chat_set(ph_chat *chat, ph_str name, ph_str value, phial_error *err);

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "cli/chat.h"
 #include "cli/chat_commands.h"
 #include "cli/chat_input.h"
 #include "cli/cli_io.h"
+#include "cli/conversation.h"
 
 /* What the command line says: a model, and a message to be answered at once. */
 typedef struct wish {

@@ -316,6 +316,9 @@ static const char *edit_line(ph_line_edit *self, int *n)
     sigprocmask(SIG_BLOCK, &block, &old_mask);
     got_int = got_winch = got_tstp = got_term = 0;
     el_resize(self->el);
+    /* Raw before the prompt is shown, so that a key pressed at the sight of it means what it does
+     * while editing. */
+    el_set(self->el, EL_PREP_TERM, 1);
     switch_paste(self, true);
     const char *text = el_gets(self->el, n);
     switch_paste(self, false);

@@ -1,5 +1,5 @@
-/* Contract in chat.h. */
-#include "cli/chat.h"
+/* Contract in conversation.h. */
+#include "cli/conversation.h"
 
 #include <stdarg.h>
 #include <stdio.h>

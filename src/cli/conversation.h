@@ -10,8 +10,8 @@
  *
  * Answers go to standard output, everything else to standard error.
  */
-#ifndef PH_CLI_CHAT_H
-#define PH_CLI_CHAT_H
+#ifndef PH_CLI_CONVERSATION_H
+#define PH_CLI_CONVERSATION_H
 
 #include "base/mem.h"
 #include "cli/gen_setup.h"
