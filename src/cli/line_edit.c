@@ -1,9 +1,10 @@
 /* Contract in line_edit.h.
  *
  * Characters are read by a function of ours, because libedit's own loses a signal that comes
- * between two reads, and leaves the terminal cooked behind one. Signals are let through only while
- * waiting (ppoll), and what they set is looked at before waiting again. SIGINT belongs to this file
- * as long as an editor is open, because Ctrl-C is a signal until libedit has made the terminal raw.
+ * between two reads, and leaves the terminal cooked behind one. A signal writes a byte into a pipe
+ * (it may be delivered to any thread), and reading waits for the keyboard and the pipe. SIGINT
+ * belongs to this file as long as an editor is open, because Ctrl-C is a signal until the terminal
+ * is raw.
  *
  * libedit asks the C library what the terminal's characters are. The program never calls
  * setlocale(), so that numbers are written in one way only; instead this thread has a locale of its
@@ -13,6 +14,7 @@
 #include "cli/line_edit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <histedit.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -21,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -47,6 +50,7 @@ struct ph_line_edit {
 enum { N_SIGNALS = 3 };
 static const int SIGNALS[N_SIGNALS] = {SIGWINCH, SIGTSTP, SIGTERM};
 static volatile sig_atomic_t got_int, got_winch, got_tstp, got_term;
+static int wake[2] = {-1, -1}; /* read end, write end */
 
 static void on_signal(int sig)
 {
@@ -58,6 +62,22 @@ static void on_signal(int sig)
         got_tstp = 1;
     else
         got_term = 1;
+    /* A full pipe wakes as well as one byte more would. */
+    int keep = errno;
+    ssize_t n = write(wake[1], "", 1);
+    (void)n;
+    errno = keep;
+}
+
+/* Raw, and Ctrl-C a key like others: as a signal it would also throw away what was typed ahead. */
+static void make_raw(EditLine *el)
+{
+    struct termios mode;
+    el_set(el, EL_PREP_TERM, 1);
+    if (tcgetattr(STDIN_FILENO, &mode) == 0) {
+        mode.c_cc[VINTR] = _POSIX_VDISABLE;
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &mode);
+    }
 }
 
 static void switch_paste(const ph_line_edit *self, bool on)
@@ -72,17 +92,12 @@ static void switch_paste(const ph_line_edit *self, bool on)
 static void suspend(ph_line_edit *self)
 {
     struct sigaction usual = {.sa_handler = SIG_DFL}, ours;
-    sigset_t stop, old;
     switch_paste(self, false);
     el_set(self->el, EL_PREP_TERM, 0);
     sigaction(SIGTSTP, &usual, &ours);
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGTSTP);
-    raise(SIGTSTP);
-    sigprocmask(SIG_UNBLOCK, &stop, &old); /* here we stand still */
-    sigprocmask(SIG_SETMASK, &old, NULL);
+    raise(SIGTSTP); /* here we stand still */
     sigaction(SIGTSTP, &ours, NULL);
-    el_set(self->el, EL_PREP_TERM, 1);
+    make_raw(self->el);
     switch_paste(self, true);
     el_resize(self->el);
     el_set(self->el, EL_REFRESH);
@@ -95,18 +110,20 @@ static ph_line_edit *self_of(EditLine *el)
     return self;
 }
 
-/* Waits for a byte; signals may come meanwhile. 1: there is one, 0: a signal came, -1: trouble. */
-static int wait_for_byte(void)
+/* Waits for a key or a signal. 1: there is a key, 0: look at the signals, -1: trouble. */
+static int wait_for_key(void)
 {
-    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
-    sigset_t open;
-    sigprocmask(SIG_SETMASK, NULL, &open);
-    sigdelset(&open, SIGINT);
-    for (int i = 0; i < N_SIGNALS; i++)
-        sigdelset(&open, SIGNALS[i]);
-    if (ppoll(&in, 1, NULL, &open) >= 0)
-        return 1;
-    return errno == EINTR ? 0 : -1;
+    char drain[64];
+    struct pollfd in[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                           {.fd = wake[0], .events = POLLIN}};
+    if (poll(in, 2, -1) < 0)
+        return errno == EINTR ? 0 : -1;
+    if (in[1].revents) {
+        while (read(wake[0], drain, sizeof drain) > 0)
+            ;
+        return 0;
+    }
+    return 1;
 }
 
 /* For EL_GETCFN: 1 and a character, 0 at the end, -1 for an error. */
@@ -132,7 +149,7 @@ static int read_char(EditLine *el, wchar_t *c)
             got_tstp = 0;
             suspend(self);
         }
-        int ready = wait_for_byte();
+        int ready = wait_for_key();
         if (ready < 0)
             return -1;
         if (ready == 0)
@@ -251,7 +268,6 @@ static void set_up(ph_line_edit *self)
     el_source(el, NULL);
     el_set(el, EL_ADDFN, "ph-interrupt", "throw the line away", on_interrupt);
     el_set(el, EL_ADDFN, "ph-paste", "take pasted text as it is", on_paste);
-    el_set(el, EL_SETTY, "-d", "intr=", NULL);
     el_set(el, EL_BIND, "^C", "ph-interrupt", NULL);
     el_set(el, EL_BIND, "-a", "^C", "ph-interrupt", NULL);
     if (self->pastes)
@@ -266,6 +282,10 @@ phial_status ph_line_open(ph_line_edit **out, const char *history_path, phial_er
     if (!self)
         return PHIAL_ERR_NO_MEMORY;
     self->pastes = term && term[0] && strcmp(term, "dumb") != 0;
+    if (wake[0] < 0 && pipe2(wake, O_NONBLOCK | O_CLOEXEC) != 0) {
+        ph_free(self);
+        return ph_err_errno(err, errno, "a pipe for signals");
+    }
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, &self->old_int);
     self->locale = make_locale();
@@ -306,23 +326,17 @@ void ph_line_close(ph_line_edit *self)
 static const char *edit_line(ph_line_edit *self, int *n)
 {
     struct sigaction action = {.sa_handler = on_signal}, old[N_SIGNALS];
-    sigset_t block, old_mask;
-    sigemptyset(&block);
-    sigaddset(&block, SIGINT);
-    for (int i = 0; i < N_SIGNALS; i++) {
-        sigaddset(&block, SIGNALS[i]);
+    for (int i = 0; i < N_SIGNALS; i++)
         sigaction(SIGNALS[i], &action, &old[i]);
-    }
-    sigprocmask(SIG_BLOCK, &block, &old_mask);
-    got_int = got_winch = got_tstp = got_term = 0;
+    /* A Ctrl-C that came just before counts. */
+    got_winch = got_tstp = got_term = 0;
     el_resize(self->el);
     /* Raw before the prompt is shown, so that a key pressed at the sight of it means what it does
      * while editing. */
-    el_set(self->el, EL_PREP_TERM, 1);
+    make_raw(self->el);
     switch_paste(self, true);
     const char *text = el_gets(self->el, n);
     switch_paste(self, false);
-    sigprocmask(SIG_SETMASK, &old_mask, NULL);
     for (int i = 0; i < N_SIGNALS; i++)
         sigaction(SIGNALS[i], &old[i], NULL);
     return text;
