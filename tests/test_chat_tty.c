@@ -326,6 +326,24 @@ static void test_one_shot(void **state)
     assert_int_equal(pty_end(&p), 0);
 }
 
+/* Ctrl-C ends `generate` with what it has, and exit code 130. */
+static void test_generate_interrupted(void **state)
+{
+    (void)state;
+    char line[512];
+    pty_program p;
+    setenv("PHIAL", PH_CLI_PROGRAM, 1);
+    snprintf(line, sizeof line,
+             "$PHIAL generate -m %s/long -p a -n 60000 --ignore-eos -v; echo \"done $?\"", folder);
+    assert_true(pty_start(&p, line, 80));
+    assert_true(pty_expect_bytes(&p, 2000));
+    pty_send(&p, "\003");
+    wait_for(&p, "; cancelled; seed ");
+    wait_for(&p, "phial: interrupted");
+    wait_for(&p, "done 130");
+    assert_int_equal(pty_end(&p), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,7 +351,7 @@ int main(void)
         cmocka_unit_test(test_overflow), cmocka_unit_test(test_save_and_load),
         cmocka_unit_test(test_typing),   cmocka_unit_test(test_narrow_and_resized),
         cmocka_unit_test(test_history),  cmocka_unit_test(test_unreadable_history),
-        cmocka_unit_test(test_one_shot),
+        cmocka_unit_test(test_one_shot), cmocka_unit_test(test_generate_interrupted),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -266,8 +266,9 @@ static void set_up(ph_line_edit *self)
     el_set(el, EL_HIST, history, self->history);
     el_set(el, EL_EDITOR, "emacs");
     el_source(el, NULL);
-    el_set(el, EL_ADDFN, "ph-interrupt", "throw the line away", on_interrupt);
-    el_set(el, EL_ADDFN, "ph-paste", "take pasted text as it is", on_paste);
+    /* The narrow el_set() would make copies of these names that nobody frees. */
+    el_wset(el, EL_ADDFN, L"ph-interrupt", L"throw the line away", on_interrupt);
+    el_wset(el, EL_ADDFN, L"ph-paste", L"take pasted text as it is", on_paste);
     el_set(el, EL_BIND, "^C", "ph-interrupt", NULL);
     el_set(el, EL_BIND, "-a", "^C", "ph-interrupt", NULL);
     if (self->pastes)
