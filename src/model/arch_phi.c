@@ -210,6 +210,15 @@ static phial_status recognise(binder *b)
     return status == PHIAL_OK ? status : ph_err_context(b->err, status, "%s", m->path);
 }
 
+static void count_layer(phial_model *m, const phi_layer *layer)
+{
+    const ph_mat *const mats[] = {&layer->q,   &layer->k,  &layer->v,
+                                  &layer->out, &layer->up, &layer->down};
+    for (size_t i = 0; i < sizeof mats / sizeof *mats; i++) {
+        ph_model_count(m, mats[i], false);
+    }
+}
+
 static phial_status bind_weights(phial_model *m, phial_error *err)
 {
     binder b = {.model = m, .err = err};
@@ -240,6 +249,10 @@ static phial_status bind_weights(phial_model *m, phial_error *err)
     if (status == PHIAL_OK) {
         status = bind_head(&b, w);
     }
+    for (uint32_t i = 0; i < hp->n_layer && status == PHIAL_OK; i++) {
+        count_layer(m, &w->layers[i]);
+    }
+    ph_model_count(m, &w->head, true);
     m->weights = w;
     return status;
 }

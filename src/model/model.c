@@ -14,6 +14,13 @@ void phial_model_options_default(phial_model_options *options)
     *options = (phial_model_options){.size = sizeof *options};
 }
 
+void ph_model_count(phial_model *model, const ph_mat *mat, bool head)
+{
+    uint64_t macs = (uint64_t)mat->n_out * mat->n_in;
+    model->step_bytes += (uint64_t)mat->n_out * ph_dtype_row_bytes(mat->type, mat->n_in);
+    *(head ? &model->head_macs : &model->layer_macs) += macs;
+}
+
 const ph_hparams *ph_model_hparams(const phial_model *model)
 {
     return &model->hp;
