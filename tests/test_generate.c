@@ -417,6 +417,11 @@ static void test_limits_and_inputs(void **state)
     expect("head -c 2000 /dev/zero | tr '\\0' x | " GEN "-n 5", 4, "",
            "the prompt has 2000 tokens and the context holds 256");
     expect(": | " GEN "-n 5", 3, "", "the prompt is empty");
+    /* A model without a tokenizer, by ids. */
+    expect("d=$(mktemp -d) && cp " TINY "/config.json " TINY
+           "/model.safetensors $d && $PHIAL generate -m $d --ids 5,6 -n 4 --json && ! $PHIAL "
+           "generate -m $d -p a; code=$?; rm -r $d; exit $code",
+           0, "\"text\":\"\",", "there is no tokenizer, so ids only");
     expect(GEN "-p a --ids 1", 2, "", "give the prompt by one of");
 }
 

@@ -46,11 +46,11 @@ typedef struct phial_generation phial_generation;
 typedef struct phial_generation_options {
     size_t size; /* set by phial_generation_options_default() */
 
-    /* Borrowed until the generation is freed; all three are needed. The sampler is used as it is;
-     * it is told the prompt first. */
+    /* Borrowed until the generation is freed. Session and sampler are needed; the sampler is used
+     * as it is and told the prompt first. */
     phial_session *session;
-    const phial_tokenizer *tokenizer;
     phial_sampler *sampler;
+    const phial_tokenizer *tokenizer; /* NULL: ids only, no text and no end-of-text */
 
     phial_tokens prompt; /* copied; at least one token */
 

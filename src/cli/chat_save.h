@@ -9,7 +9,8 @@
 
 phial_status ph_chat_save(const ph_chat *chat, const char *path, phial_error *err);
 /* Replaces conversation, preset and settings; the model, its threads and the size of the context
- * stay. A note is told when the file was made with another model. On failure nothing has changed.
+ * stay. A note is told when the file was made with another model. On failure nothing has changed,
+ * unless memory was short for the turns: then there are none.
  */
 phial_status ph_chat_load(ph_chat *chat, const char *path, phial_error *err);
 

@@ -163,6 +163,7 @@ static phial_status run(const ph_args *args, phial_error *err)
     if (st == PHIAL_OK)
         st = read_input(&j, err);
     const char *prompts = ph_args_str(args, "prompts");
+    j.config.ids_only = ph_args_given(args, "ids");
     if (prompts)
         j.config.n_seq = (uint32_t)ph_args_int(args, "batch");
     if (st == PHIAL_OK)
@@ -200,7 +201,9 @@ static const ph_opt opts[] = {
     {.name = "ids",
      .kind = PH_OPT_LIST,
      .arg = "LIST",
-     .help = "the prompt as token ids, separated by commas; nothing is put around them",
+     .help =
+         "the prompt as token ids, separated by commas; nothing is put around them, and a model "
+         "without a tokenizer will do",
      .max_int = INT32_MAX},
     {.name = "prompts",
      .kind = PH_OPT_STRING,

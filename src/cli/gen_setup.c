@@ -188,6 +188,8 @@ void ph_gen_config_free(ph_gen_config *c)
 void ph_gen_mask(ph_gen *gen, const ph_gen_config *config)
 {
     memset(gen->masked, 0, gen->info.n_vocab);
+    if (!gen->tokenizer)
+        return;
     for (uint32_t id = 0; id < gen->info.n_vocab && !config->allow_all_ids; id++)
         gen->masked[id] = !phial_tokenizer_has_text(gen->tokenizer, id);
     uint32_t eos = phial_tokenizer_eos(gen->tokenizer);
@@ -230,8 +232,27 @@ static phial_status check_context(const ph_gen *gen, ph_gen_config *config, phia
     return PHIAL_OK;
 }
 
+/* With config->ids_only a model without a tokenizer will do; that is told. */
+static phial_status open_tokenizer(ph_gen *gen, const char *path, const ph_gen_config *config,
+                                   phial_error *err)
+{
+    phial_error why = {0};
+    phial_status st = phial_tokenizer_open(&gen->tokenizer, path, &why);
+    if (st == PHIAL_OK)
+        return phial_encoder_new(&gen->encoder, gen->tokenizer, err);
+    if (config->ids_only && st != PHIAL_ERR_NO_MEMORY) {
+        ph_say("there is no tokenizer, so ids only: %s", why.message);
+        return PHIAL_OK;
+    }
+    if (err)
+        *err = why;
+    return st;
+}
+
 static phial_status check_vocab(const ph_gen *gen, const char *path, phial_error *err)
 {
+    if (!gen->tokenizer)
+        return PHIAL_OK;
     uint32_t n = phial_tokenizer_n_vocab(gen->tokenizer);
     if (n > gen->info.n_vocab)
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT,
@@ -258,11 +279,9 @@ phial_status ph_gen_open(ph_gen *gen, const char *path, const ph_args *args, ph_
     if (st == PHIAL_OK)
         st = check_context(gen, config, err);
     if (st == PHIAL_OK)
-        st = phial_tokenizer_open(&gen->tokenizer, path, err);
+        st = open_tokenizer(gen, path, config, err);
     if (st == PHIAL_OK)
         st = check_vocab(gen, path, err);
-    if (st == PHIAL_OK)
-        st = phial_encoder_new(&gen->encoder, gen->tokenizer, err);
     if (st == PHIAL_OK) {
         gen->masked = ph_alloc(gen->info.n_vocab, 1, err);
         st = gen->masked ? PHIAL_OK : PHIAL_ERR_NO_MEMORY;
@@ -325,7 +344,8 @@ phial_status ph_gen_session_new(phial_session **out, const ph_gen *gen, const ph
 
 static const char *token_text(void *user, int32_t id, size_t *n)
 {
-    return phial_tokenizer_text(user, (uint32_t)id, n);
+    *n = 0;
+    return user ? phial_tokenizer_text(user, (uint32_t)id, n) : "";
 }
 
 phial_status ph_gen_sampler_new(phial_sampler **out, const ph_gen *gen, const ph_gen_config *config,

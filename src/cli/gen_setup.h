@@ -40,6 +40,7 @@ typedef struct ph_gen_config {
     uint32_t n_seq; /* sequences run together; 1 */
     uint32_t n_ctx; /* 0: the model's; ph_gen_open() puts in the real number */
     bool ignore_eos, allow_all_ids, verbose;
+    bool ids_only; /* the prompt is ids: a model without a tokenizer will do */
     phial_text system, in_prefix, in_suffix; /* borrowed; p NULL: the preset's */
 } ph_gen_config;
 
@@ -53,7 +54,7 @@ uint64_t ph_gen_random_seed(void);
 typedef struct ph_gen {
     phial_model *model;
     phial_model_info info;
-    phial_tokenizer *tokenizer;
+    phial_tokenizer *tokenizer; /* NULL: it has none; only with config->ids_only */
     phial_encoder *encoder;
     phial_engine *engine;
     uint8_t *masked; /* owned, [info.n_vocab]: never to be chosen */

@@ -46,9 +46,8 @@ static phial_status check(const phial_generation_options *o, phial_error *err)
                           "phial_generation_options_default()",
                           o->size, sizeof *o);
     }
-    if (o->session == NULL || o->tokenizer == NULL || o->sampler == NULL) {
-        return ph_err_set(err, PHIAL_ERR_ARGUMENT,
-                          "a generation needs a session, a tokenizer and a sampler");
+    if (o->session == NULL || o->sampler == NULL) {
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "a generation needs a session and a sampler");
     }
     if (o->prompt.n == 0) {
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "the prompt has no tokens");
@@ -73,6 +72,9 @@ static phial_status find_ends(phial_generation *g, const phial_generation_option
     g->ends = ph_alloc(o->n_stop_tokens + 1, sizeof *g->ends, err);
     if (g->ends == NULL) {
         return PHIAL_ERR_NO_MEMORY;
+    }
+    if (o->tokenizer == NULL) {
+        return PHIAL_OK;
     }
     uint32_t eos = phial_tokenizer_eos(o->tokenizer);
     if (!o->ignore_eos && eos != PHIAL_TOKEN_NONE) {
@@ -228,7 +230,7 @@ static phial_status take_token(phial_generation *g, uint32_t id, phial_error *er
     g->ids[g->n_ids++] = id;
     size_t n = 0;
     const char *bytes = "";
-    if (!phial_tokenizer_is_special(g->o.tokenizer, id)) {
+    if (g->o.tokenizer != NULL && !phial_tokenizer_is_special(g->o.tokenizer, id)) {
         bytes = phial_tokenizer_text(g->o.tokenizer, id, &n);
     }
     phial_text shown = {"", 0};
