@@ -8,10 +8,12 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "cli_run.h"
 #include "phial/phial.h"
+#include "testdata.h"
 
 #define TINY PHIAL_SOURCE_DIR "/tests/data/tiny-phi"
 #define GEN  "$PHIAL generate -m " TINY " "
@@ -371,6 +373,55 @@ static void test_same_text_on_any_threads(void **state)
     assert_non_null(strstr(first, other));
 }
 
+/* Hugging Face's greedy continuations, by the program. */
+static void test_golden_greedy(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"tiny-phi-a", "tiny-phi-a-sharded", "tiny-phi-bf16",
+                                         "tiny-phi-gqa", "phi-mini"};
+    if (!ph_testdata("golden/phi-mini/refs.json")) {
+        print_message("skipped: no golden data (PHIAL_TEST_DATA)\n");
+        skip();
+    }
+    int n = 0;
+    for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
+        char path[128], folder[1024];
+        ph_buf file, ids, line, wanted;
+        phial_error err = {0};
+        snprintf(path, sizeof path, "golden/%s", models[m]);
+        snprintf(folder, sizeof folder, "%s", ph_testdata(path));
+        snprintf(path, sizeof path, "golden/%s/refs.json", models[m]);
+        ph_buf_init(&file, 0);
+        ok(ph_file_read(&file, ph_testdata(path), SIZE_MAX, &err), &err);
+        ph_json *root = ph_json_parse(file.data, file.len, &err);
+        const ph_json *list = ph_json_get(root, "_greedy");
+        assert_true(ph_json_count(list) > 0);
+        for (size_t i = 0; i < ph_json_count(list); i++, n++) {
+            const ph_json *g = ph_json_at(list, i);
+            ph_buf_init(&ids, 0);
+            ph_buf_init(&line, 0);
+            ph_buf_init(&wanted, 0);
+            ok(ph_json_write(&ids, ph_json_get(g, "prompt_ids"), 0, &err), &err);
+            ph_buf_addf(&line, "$PHIAL generate -m %s --ids %.*s -n 40 --temp 0 --json", folder,
+                        (int)ids.len - 2, ids.data + 1);
+            ph_buf_add_str(&wanted, "\"ids\":");
+            ph_buf_clear(&ids);
+            ok(ph_json_write(&ids, ph_json_get(g, "new_ids"), 0, &err), &err);
+            ph_buf_add(&wanted, ids.data, ids.len);
+            const cli_result *r = cli_run(line.data);
+            if (r->code != 0 || !strstr(r->out, wanted.data))
+                fail_msg("%s: exit %d\n%s%swanted: %s", line.data, r->code, r->out, r->err,
+                         wanted.data);
+            ph_buf_free(&ids);
+            ph_buf_free(&line);
+            ph_buf_free(&wanted);
+        }
+        ph_json_free(root);
+        ph_buf_free(&file);
+    }
+    print_message("%d greedy texts\n", n);
+}
+
 static void test_json(void **state)
 {
     (void)state;
@@ -515,12 +566,19 @@ static void test_pipe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text_is_whole), cmocka_unit_test(test_reasons),
-        cmocka_unit_test(test_stop_strings),  cmocka_unit_test(test_batch_is_as_alone),
-        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_same_text_on_any_threads),
-        cmocka_unit_test(test_json),          cmocka_unit_test(test_limits_and_inputs),
-        cmocka_unit_test(test_bad_options),   cmocka_unit_test(test_prompts_file),
-        cmocka_unit_test(test_nan_model),     cmocka_unit_test(test_pipe),
+        cmocka_unit_test(test_text_is_whole),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_stop_strings),
+        cmocka_unit_test(test_batch_is_as_alone),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_same_text_on_any_threads),
+        cmocka_unit_test(test_golden_greedy),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_limits_and_inputs),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_prompts_file),
+        cmocka_unit_test(test_nan_model),
+        cmocka_unit_test(test_pipe),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
