@@ -40,7 +40,8 @@ typedef struct phial_engine_options {
     int n_threads; /* 0 (default): what the CPU mask and the cgroup quota allow; at most 512 */
     phial_kv_type kv_type; /* default PHIAL_KV_F32 */
     uint32_t n_chunk;      /* tokens run through the model together, 1 .. 4096; default 512 */
-    uint32_t n_seq; /* most sessions in one phial_session_sync_batch(), 1 .. 1024; default 64 */
+    uint32_t n_seq; /* most sessions run through the model together, 1 .. 1024; default 64; in a
+                       call with more of them they take turns */
 } phial_engine_options;
 
 PHIAL_API void phial_engine_options_default(phial_engine_options *options);

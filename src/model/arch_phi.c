@@ -219,6 +219,20 @@ static void count_layer(phial_model *m, const phi_layer *layer)
     }
 }
 
+/* A block behind the last one: computing without it would be wrong in silence. */
+static phial_status check_no_more_blocks(const binder *b)
+{
+    uint32_t n = b->model->hp.n_layer;
+    char name[PH_PHI_NAME_BYTES];
+    if (!has(b, PH_PHI_FFN_UP, n)) {
+        return PHIAL_OK;
+    }
+    ph_phi_name(name, b->layout, (ph_phi_ref){PH_PHI_FFN_UP, PH_PHI_WEIGHT, n}, n);
+    return ph_err_set(b->err, PHIAL_ERR_BAD_INPUT,
+                      "%s: tensor '%s' belongs to a layer behind the last of %u", b->model->path,
+                      name, (unsigned)n);
+}
+
 static phial_status bind_weights(phial_model *m, phial_error *err)
 {
     binder b = {.model = m, .err = err};
@@ -242,6 +256,9 @@ static phial_status bind_weights(phial_model *m, phial_error *err)
     status = bind_mat(&b, PH_PHI_TOKEN_EMBD, 0, &w->embed);
     for (uint32_t i = 0; i < hp->n_layer && status == PHIAL_OK; i++) {
         status = bind_layer(&b, i, &w->layers[i]);
+    }
+    if (status == PHIAL_OK) {
+        status = check_no_more_blocks(&b);
     }
     if (status == PHIAL_OK) {
         status = bind_norm(&b, PH_PHI_OUTPUT_NORM, 0, &w->final_ln);

@@ -179,8 +179,9 @@ phial_status phial_model_fingerprint(const phial_model *m, char out[PHIAL_FINGER
         return status;
     }
     const ph_hparams *hp = &m->hp;
-    const double numbers[] = {hp->n_head,     hp->n_head_kv,   hp->n_rot,     hp->norm_eps,
-                              hp->rope_theta, hp->rope_factor, hp->tied_head, hp->n_ctx_max};
+    const double numbers[] = {hp->n_head,      hp->n_head_kv,  hp->n_rot,
+                              hp->norm_eps,    hp->rope_theta, hp->rope_scaling,
+                              hp->rope_factor, hp->tied_head,  hp->n_ctx_max};
     ph_hasher_add(h, numbers, sizeof numbers);
     for (size_t i = 0; i < ph_source_n_tensors(m->source); i++) {
         ph_tensor_ref t = ph_source_tensor_at(m->source, i);
