@@ -24,7 +24,7 @@ static void make_prompt(const phial_preset *preset, const phial_preset_info *inf
     phial_special specials[8];
     size_t n_specials = 0, sum = 0;
     for (size_t i = 0; i < info->n_stop_tokens && i < 8; i++)
-        specials[n_specials++] = (phial_special){info->stop_tokens[i], (int32_t)i};
+        specials[n_specials++] = (phial_special){info->stop_tokens[i], (uint32_t)i};
     phial_prompt *prompt = NULL;
     if (phial_prompt_new(&prompt, preset, turns, size % 4, NULL, NULL) != PHIAL_OK)
         abort();

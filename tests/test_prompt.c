@@ -141,7 +141,7 @@ static phial_status write_piece(void *user, const phial_prompt_piece *piece, phi
     (void)e;
     ph_buf *out = user;
     assert_true(piece->text.n > 0);
-    if (piece->special >= 0)
+    if (piece->special != PHIAL_TOKEN_NONE)
         ph_buf_addf(out, "<%d>", (int)piece->special);
     else
         ph_buf_addf(out, "[%.*s]", (int)piece->text.n, piece->text.p);

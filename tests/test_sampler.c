@@ -40,9 +40,9 @@ static void plain_options(phial_sampler_options *o)
     o->temperature = 1;
 }
 
-static int32_t pick(phial_sampler *s, const float *logits)
+static uint32_t pick(phial_sampler *s, const float *logits)
 {
-    int32_t id = -1;
+    uint32_t id = UINT32_MAX;
     phial_status status = phial_sampler_pick(s, logits, &id, &err);
     if (status != PHIAL_OK)
         fail_msg("%s", err.message);
@@ -50,7 +50,7 @@ static int32_t pick(phial_sampler *s, const float *logits)
 }
 
 /* Ids are letters; "-" (id 1) breaks, and so does "no" spread over n and o. */
-static const char *letter(void *user, int32_t id, size_t *n)
+static const char *letter(void *user, uint32_t id, size_t *n)
 {
     static const char LETTERS[N + 1] =
         "x-abcdefghijklmnopqrstuvwyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+";
@@ -101,7 +101,7 @@ static void ranges_are_kept(void **state)
                              PHIAL_OK);
             phial_sampler *s = make(&o, N);
             for (int i = 0; i < 20; i++) {
-                int32_t id = pick(s, logits);
+                uint32_t id = pick(s, logits);
                 assert_int_equal(phial_sampler_accept(s, &id, 1, &err), PHIAL_OK);
             }
             phial_sampler_free(s);
@@ -175,7 +175,7 @@ static void other_arguments_are_checked(void **state)
     assert_int_equal(phial_sampler_new(&s, N, &o, &err), PHIAL_ERR_ARGUMENT);
     assert_null(s);
     s = make(NULL, N);
-    int32_t ids[] = {0, N - 1, N, -1};
+    uint32_t ids[] = {0, N - 1, N, UINT32_MAX};
     assert_int_equal(phial_sampler_accept(s, ids, 2, &err), PHIAL_OK);
     assert_int_equal(phial_sampler_accept(s, ids + 2, 1, &err), PHIAL_ERR_ARGUMENT);
     assert_int_equal(phial_sampler_accept(s, ids + 3, 1, &err), PHIAL_ERR_ARGUMENT);
@@ -197,7 +197,7 @@ static void hostile_logits(void **state)
         o.masked = masked;
         phial_sampler *s = make(&o, N);
         float logits[N];
-        int32_t id = -1;
+        uint32_t id = UINT32_MAX;
         for (int at = 0; at < N; at += 5) { /* 5 itself is masked: still an error */
             memset(logits, 0, sizeof logits);
             logits[at] = NAN;
@@ -209,7 +209,7 @@ static void hostile_logits(void **state)
         assert_int_equal(phial_sampler_pick(s, logits, &id, &err), PHIAL_ERR_NUMERIC);
         logits[5] = 3; /* the only one, and masked */
         assert_int_equal(phial_sampler_pick(s, logits, &id, &err), PHIAL_ERR_NUMERIC);
-        assert_int_equal(id, -1);
+        assert_true(id == UINT32_MAX);
         logits[9] = -3e38f;
         assert_int_equal(pick(s, logits), 9);
         logits[7] = logits[11] = INFINITY;
@@ -292,7 +292,7 @@ static void adjusted(phial_sampler *s, const float *logits, double *out)
         out[i] = -INFINITY;
     for (size_t i = 0; i < phial_sampler_n_candidates(s); i++) {
         double p;
-        int32_t id = phial_sampler_candidate(s, i, &p);
+        uint32_t id = phial_sampler_candidate(s, i, &p);
         out[id] = log(p);
     }
 }
@@ -322,7 +322,7 @@ static void penalties_step_by_step(void **state)
         o.n_ctx = 30;
         size_t window = o.repeat_last_n < 0 ? o.n_ctx : (size_t)o.repeat_last_n;
         phial_sampler *s = make(&o, N);
-        int32_t past[150];
+        uint32_t past[150];
         for (size_t n = 0; n < 150; n++) {
             float logits[N];
             double mine[N], want[N];
@@ -332,7 +332,7 @@ static void penalties_step_by_step(void **state)
             for (int i = 0; i < N; i++) {
                 int count = 0;
                 for (size_t k = n > window ? n - window : 0; k < n; k++)
-                    count += past[k] == i;
+                    count += past[k] == (uint32_t)i;
                 double x = logits[i];
                 if (count > 0)
                     x = (x > 0 ? x / o.repeat_penalty : x * o.repeat_penalty) - o.presence_penalty -
@@ -340,7 +340,7 @@ static void penalties_step_by_step(void **state)
                 want[i] = x;
             }
             assert_same_shape(mine, want);
-            past[n] = (int32_t)ph_rng_below(&rng, 12);
+            past[n] = (uint32_t)ph_rng_below(&rng, 12);
             phial_sampler_accept(s, &past[n], 1, &err);
         }
         phial_sampler_free(s);
@@ -348,7 +348,7 @@ static void penalties_step_by_step(void **state)
 }
 
 /* The definition, in time n^2 and without cleverness. */
-static void ref_dry(const phial_sampler_options *o, const int32_t *past, size_t n, double *logits)
+static void ref_dry(const phial_sampler_options *o, const uint32_t *past, size_t n, double *logits)
 {
     size_t window = o->dry_penalty_last_n < 0 ? o->n_ctx : (size_t)o->dry_penalty_last_n;
     size_t from = n > window ? n - window : 0, limit = 0, t;
@@ -367,7 +367,7 @@ static void ref_dry(const phial_sampler_options *o, const int32_t *past, size_t 
             most[past[next]] = len;
     }
     for (int i = 0; i < N; i++) {
-        if (most[i] >= (size_t)o->dry_allowed_length && *letter(NULL, i, &t) != '-')
+        if (most[i] >= (size_t)o->dry_allowed_length && *letter(NULL, (uint32_t)i, &t) != '-')
             logits[i] -= o->dry_multiplier *
                          pow(o->dry_base, (double)(most[i] - (size_t)o->dry_allowed_length));
     }
@@ -393,7 +393,7 @@ static void dry_step_by_step(void **state)
         o.n_dry_breakers = (size_t)(round % 2) * 2;
         o.token_text = letter;
         phial_sampler *s = make(&o, N);
-        int32_t past[120];
+        uint32_t past[120];
         for (size_t n = 0; n < 120; n++) {
             float logits[N];
             double mine[N], want[N];
@@ -403,7 +403,7 @@ static void dry_step_by_step(void **state)
             if (o.n_dry_breakers > 0) {
                 ref_dry(&o, past, n, want);
             } else { /* no breakers: move every id out of their way */
-                int32_t moved[120];
+                uint32_t moved[120];
                 double shifted[N];
                 for (size_t i = 0; i < n; i++)
                     moved[i] = (past[i] + 30) % N;
@@ -417,8 +417,9 @@ static void dry_step_by_step(void **state)
                 changed += want[i] < logits[i];
             assert_same_shape(mine, want);
             /* Words come again; 'n' is 15 and 'o' is 16. */
-            int32_t back = n > 8 && ph_rng_below(&rng, 3) > 0 ? past[n - 5 - round % 3] : -1;
-            past[n] = back >= 0 ? back : (int32_t)ph_rng_below(&rng, 18);
+            uint32_t back =
+                n > 8 && ph_rng_below(&rng, 3) > 0 ? past[n - 5 - round % 3] : UINT32_MAX;
+            past[n] = back != UINT32_MAX ? back : (uint32_t)ph_rng_below(&rng, 18);
             phial_sampler_accept(s, &past[n], 1, &err);
         }
         phial_sampler_free(s);
@@ -439,7 +440,7 @@ static void options_with_memory(phial_sampler_options *o)
     o->mirostat = 2;
 }
 
-static void go_on(phial_sampler *s, ph_rng *rng, int32_t *out, size_t n)
+static void go_on(phial_sampler *s, ph_rng *rng, uint32_t *out, size_t n)
 {
     for (size_t k = 0; k < n; k++) {
         float logits[N];
@@ -457,7 +458,7 @@ static void state_can_be_kept(void **state)
     options_with_memory(&o);
     phial_sampler *s = make(&o, N), *twin = NULL;
     ph_rng rng, again;
-    int32_t start[70], first[50], second[50];
+    uint32_t start[70], first[50], second[50];
     ph_rng_seed(&rng, 1, 0);
     go_on(s, &rng, start, 70);
 
@@ -481,7 +482,7 @@ static void state_can_be_kept(void **state)
 
     phial_sampler_reset(s, 99);
     ph_rng_seed(&rng, 1, 0);
-    int32_t restart[70];
+    uint32_t restart[70];
     go_on(s, &rng, restart, 70);
     assert_memory_equal(start, restart, sizeof start);
     phial_sampler_reset(s, 100);
@@ -501,7 +502,7 @@ static void state_can_be_kept(void **state)
 static void a_seed_is_a_promise(void **state)
 {
     (void)state;
-    static const int32_t WANT[12] = {10, 36, 41, 55, 36, 3, 41, 10, 55, 22, 3, 15};
+    static const uint32_t WANT[12] = {10, 36, 41, 55, 36, 3, 41, 10, 55, 22, 3, 15};
     float logits[N];
     for (int i = 0; i < N; i++)
         logits[i] = (float)((i * 37 + 11) % N) / 8.0f;
@@ -510,9 +511,9 @@ static void a_seed_is_a_promise(void **state)
     o.seed = 42;
     phial_sampler *s = make(&o, N);
     for (size_t i = 0; i < 12; i++) {
-        int32_t id = pick(s, logits);
+        uint32_t id = pick(s, logits);
         if (id != WANT[i])
-            fail_msg("draw %zu is %d, not %d", i, id, WANT[i]);
+            fail_msg("draw %zu is %u, not %u", i, id, WANT[i]);
     }
     phial_sampler_free(s);
 }
@@ -550,7 +551,7 @@ static void cost(void **state)
         uint64_t least = UINT64_MAX;
         for (int i = 0; i < 30; i++) {
             uint64_t from = ph_clock_ns();
-            int32_t id = pick(s, logits);
+            uint32_t id = pick(s, logits);
             uint64_t ns = ph_clock_ns() - from;
             least = ns < least ? ns : least;
             phial_sampler_accept(s, &id, 1, &err);

@@ -20,7 +20,7 @@
 
 typedef struct item {
     double logit, weight, p, key; /* weight: p before division by the total */
-    int32_t id;
+    uint32_t id;
 } item;
 
 static item list[VOCAB_MAX];
@@ -30,13 +30,14 @@ static double total;
 static int by_logit(const void *a, const void *b)
 {
     const item *x = a, *y = b;
-    return x->logit != y->logit ? (x->logit < y->logit ? 1 : -1) : x->id - y->id;
+    return x->logit != y->logit ? (x->logit < y->logit ? 1 : -1)
+                                : (x->id > y->id) - (x->id < y->id);
 }
 
 static int by_key(const void *a, const void *b)
 {
     const item *x = a, *y = b;
-    return x->key != y->key ? (x->key > y->key ? 1 : -1) : x->id - y->id;
+    return x->key != y->key ? (x->key > y->key ? 1 : -1) : (x->id > y->id) - (x->id < y->id);
 }
 
 static void probabilities(void)
@@ -54,7 +55,7 @@ static void start(const float *logits, size_t n)
     n_list = 0;
     for (size_t i = 0; i < n; i++) {
         if (logits[i] != -INFINITY)
-            list[n_list++] = (item){.logit = logits[i], .id = (int32_t)i};
+            list[n_list++] = (item){.logit = logits[i], .id = (uint32_t)i};
     }
     probabilities();
 }
@@ -220,7 +221,7 @@ static void compare(const char *what, const phial_sampler_options *o, size_t n)
     phial_error err;
     phial_sampler *s = NULL;
     assert_int_equal(phial_sampler_new(&s, (uint32_t)n, o, &err), PHIAL_OK);
-    int32_t id = -1;
+    uint32_t id = UINT32_MAX;
     assert_int_equal(phial_sampler_pick(s, logits, &id, &err), PHIAL_OK);
     reference(o, logits, n);
     static double mine[VOCAB_MAX];
@@ -229,7 +230,7 @@ static void compare(const char *what, const phial_sampler_options *o, size_t n)
     size_t n_mine = phial_sampler_n_candidates(s);
     for (size_t i = 0; i < n_mine; i++) {
         double p;
-        int32_t c = phial_sampler_candidate(s, i, &p);
+        uint32_t c = phial_sampler_candidate(s, i, &p);
         assert_false(has[c]);
         has[c] = 1;
         mine[c] = p;
@@ -239,7 +240,7 @@ static void compare(const char *what, const phial_sampler_options *o, size_t n)
     for (size_t i = 0; i < n_list; i++) {
         double d = has[list[i].id] ? fabs(mine[list[i].id] - list[i].p) : 1;
         if (d > 1e-12)
-            fail_msg("%s: id %d has %g, not %g", what, list[i].id, mine[list[i].id], list[i].p);
+            fail_msg("%s: id %u has %g, not %g", what, list[i].id, mine[list[i].id], list[i].p);
     }
     phial_sampler_free(s);
 }
@@ -409,7 +410,7 @@ static double frequencies(const char *what, phial_sampler_options *o, size_t n)
     phial_sampler *s = NULL;
     assert_int_equal(phial_sampler_new(&s, (uint32_t)n, o, NULL), PHIAL_OK);
     for (int i = 0; i < DRAWS; i++) {
-        int32_t id;
+        uint32_t id;
         assert_int_equal(phial_sampler_pick(s, logits, &id, NULL), PHIAL_OK);
         counts[id]++;
     }
@@ -513,7 +514,7 @@ static void mirostat_step_by_step(void **state)
                 logits[i] = (float)(2.5 * gauss(&rng));
             phial_sampler_get_state(s, &st);
             assert_true(fabs(st.mirostat_mu - mu) < 1e-6);
-            int32_t id;
+            uint32_t id;
             assert_int_equal(phial_sampler_pick(s, logits, &id, NULL), PHIAL_OK);
             start(logits, n);
             size_t kept = ref_mirostat(version, mu, n);

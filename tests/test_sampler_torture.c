@@ -16,7 +16,7 @@
 
 #define N 500
 
-static const char *letter(void *user, int32_t id, size_t *n)
+static const char *letter(void *user, uint32_t id, size_t *n)
 {
     (void)user;
     *n = 1;
@@ -125,7 +125,7 @@ static void going_on_allocates_nothing(void **state)
     assert_int_equal(phial_stopper_new(&stopper, &STOP, 1, &err), PHIAL_OK);
     long before = atomic_load(&torture_calls);
     for (int step = 0; step < 500; step++) {
-        int32_t id;
+        uint32_t id;
         phial_text shown;
         for (int i = 0; i < N; i++) {
             logits[i] = (float)((i * 37 + step * 11) % 101) / 20;

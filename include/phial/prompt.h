@@ -35,6 +35,7 @@
 
 #include "phial/error.h"
 #include "phial/text.h"
+#include "phial/tokenizer.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -143,12 +144,12 @@ PHIAL_API const phial_prompt_segment *phial_prompt_segments(const phial_prompt *
  * text gives whenever other people's words contain no special token. */
 typedef struct phial_special {
     phial_text text;
-    int32_t id;
+    uint32_t id;
 } phial_special;
 
 typedef struct phial_prompt_piece {
-    phial_text text; /* borrowed from the prompt; of the special token, if it is one */
-    int32_t special; /* its id, or -1: a text to encode, never empty */
+    phial_text text;  /* borrowed from the prompt; of the special token, if it is one */
+    uint32_t special; /* its id, or PHIAL_TOKEN_NONE: a text to encode, never empty */
 } phial_prompt_piece;
 
 /* Calls fn for each piece in order, until it returns something else than PHIAL_OK, which is

@@ -33,7 +33,7 @@ extern "C" {
 typedef struct phial_sampler phial_sampler;
 
 typedef struct phial_logit_bias {
-    int32_t id;
+    uint32_t id;
     float bias; /* -INFINITY: never; INFINITY: only ids like this one */
 } phial_logit_bias;
 
@@ -90,7 +90,7 @@ typedef struct phial_sampler_options {
 
     /* The bytes of a token, for DRY's breakers; borrowed with its user pointer. Needed when DRY is
      * on and there are breakers. */
-    const char *(*token_text)(void *user, int32_t id, size_t *n);
+    const char *(*token_text)(void *user, uint32_t id, size_t *n);
     void *token_user;
 } phial_sampler_options;
 
@@ -120,18 +120,18 @@ PHIAL_API void phial_sampler_reset(phial_sampler *sampler, uint64_t seed);
 
 /* Tells the sampler that these tokens were appended (prompt tokens too, if penalties shall see
  * them). What mirostat learns from a pick takes effect when the picked id is accepted. */
-PHIAL_API phial_status phial_sampler_accept(phial_sampler *sampler, const int32_t *ids, size_t n,
+PHIAL_API phial_status phial_sampler_accept(phial_sampler *sampler, const uint32_t *ids, size_t n,
                                             phial_error *err);
 
 /* The next id, from logits [n_vocab]. Changes only the random state. NUMERIC: a logit is NaN, or no
  * id is left that could be picked. */
-PHIAL_API phial_status phial_sampler_pick(phial_sampler *sampler, const float *logits, int32_t *id,
+PHIAL_API phial_status phial_sampler_pick(phial_sampler *sampler, const float *logits, uint32_t *id,
                                           phial_error *err);
 
 /* What the last pick was drawn from: ids with their probabilities, most of them gone by top-k and
  * its like; greedy: the one id. Valid until the next pick. */
 PHIAL_API size_t phial_sampler_n_candidates(const phial_sampler *sampler);
-PHIAL_API int32_t phial_sampler_candidate(const phial_sampler *sampler, size_t i, double *p);
+PHIAL_API uint32_t phial_sampler_candidate(const phial_sampler *sampler, size_t i, double *p);
 
 /* All that is not a function of the options and the accepted tokens; to be kept beside a saved
  * conversation. */

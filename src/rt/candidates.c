@@ -52,7 +52,7 @@ phial_status ph_candidates_load(ph_candidates *c, const float *logits, uint32_t 
             continue;
         }
         infinite |= x == INFINITY;
-        c->at[n++] = (ph_candidate){x, (int32_t)i};
+        c->at[n++] = (ph_candidate){x, i};
     }
     c->n = n;
     c->n_sorted = 0;

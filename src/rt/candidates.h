@@ -16,7 +16,7 @@
 
 typedef struct ph_candidate {
     double logit;
-    int32_t id;
+    uint32_t id;
 } ph_candidate;
 
 typedef struct ph_candidates {

@@ -62,7 +62,7 @@ void ph_history_clear(ph_history *h)
     }
 }
 
-static uint8_t find_breaks(ph_history *h, int32_t id)
+static uint8_t find_breaks(ph_history *h, uint32_t id)
 {
     size_t n = 0, which;
     const char *text = h->token_text(h->token_user, id, &n);
@@ -81,7 +81,7 @@ static uint8_t find_breaks(ph_history *h, int32_t id)
     return breaks;
 }
 
-void ph_history_add(ph_history *h, int32_t id)
+void ph_history_add(ph_history *h, uint32_t id)
 {
     if (h->cap == 0) {
         return;
@@ -114,7 +114,7 @@ size_t ph_history_n(const ph_history *h, size_t window)
     return h->total < window ? (size_t)h->total : window;
 }
 
-int32_t ph_history_id(const ph_history *h, size_t i)
+uint32_t ph_history_id(const ph_history *h, size_t i)
 {
     return h->ids[(h->total - 1 - i) % h->cap];
 }

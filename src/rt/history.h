@@ -17,7 +17,7 @@
 #define PH_BREAK_INSIDE 2u /* a breaker lies wholly in it */
 
 typedef struct ph_history {
-    int32_t *ids;    /* [cap], a ring */
+    uint32_t *ids;   /* [cap], a ring */
     uint8_t *breaks; /* [cap] */
     size_t cap;      /* 0: nothing is kept */
     uint64_t total;  /* tokens seen */
@@ -26,7 +26,7 @@ typedef struct ph_history {
     uint32_t n_vocab;
     ph_matcher *breakers; /* NULL: none */
     uint32_t state;       /* of the matcher */
-    const char *(*token_text)(void *user, int32_t id, size_t *n);
+    const char *(*token_text)(void *user, uint32_t id, size_t *n);
     void *token_user;
 } ph_history;
 
@@ -36,14 +36,14 @@ phial_status ph_history_init(ph_history *h, const phial_sampler_options *o, uint
                              size_t count_window, size_t dry_window, phial_error *err);
 void ph_history_free(ph_history *h);
 void ph_history_clear(ph_history *h);
-void ph_history_add(ph_history *h, int32_t id);
+void ph_history_add(ph_history *h, uint32_t id);
 /* dst was made with the same options. */
 void ph_history_copy(ph_history *dst, const ph_history *src);
 
 /* How many of the last `window` tokens there are. */
 size_t ph_history_n(const ph_history *h, size_t window);
 /* The i-th token from the end, i < ph_history_n(h, cap); 0 is the last. */
-int32_t ph_history_id(const ph_history *h, size_t i);
+uint32_t ph_history_id(const ph_history *h, size_t i);
 uint8_t ph_history_breaks(const ph_history *h, size_t i);
 
 #endif

@@ -200,13 +200,13 @@ void phial_sampler_reset(phial_sampler *s, uint64_t seed)
     ph_history_clear(&s->history);
 }
 
-phial_status phial_sampler_accept(phial_sampler *s, const int32_t *ids, size_t n, phial_error *err)
+phial_status phial_sampler_accept(phial_sampler *s, const uint32_t *ids, size_t n, phial_error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        if (ids[i] < 0 || (uint32_t)ids[i] >= s->n_vocab) {
+        if (ids[i] >= s->n_vocab) {
             return ph_err_set(err, PHIAL_ERR_ARGUMENT,
-                              "token %zu is %d; this sampler has the ids 0 to %u", i, (int)ids[i],
-                              (unsigned)(s->n_vocab - 1));
+                              "token %zu is %u; this sampler has the ids 0 to %u", i,
+                              (unsigned)ids[i], (unsigned)(s->n_vocab - 1));
         }
     }
     for (size_t i = 0; i < n; i++) {
@@ -219,7 +219,7 @@ phial_status phial_sampler_accept(phial_sampler *s, const int32_t *ids, size_t n
     return PHIAL_OK;
 }
 
-phial_status phial_sampler_pick(phial_sampler *s, const float *logits, int32_t *id,
+phial_status phial_sampler_pick(phial_sampler *s, const float *logits, uint32_t *id,
                                 phial_error *err)
 {
     ph_candidates *c = &s->cand;
@@ -253,7 +253,7 @@ size_t phial_sampler_n_candidates(const phial_sampler *s)
     return s->cand.n;
 }
 
-int32_t phial_sampler_candidate(const phial_sampler *s, size_t i, double *p)
+uint32_t phial_sampler_candidate(const phial_sampler *s, size_t i, double *p)
 {
     if (p != NULL) {
         *p = s->cand.p[i];

@@ -104,14 +104,14 @@ static phial_status check_bias(const phial_sampler_options *o, uint32_t n_vocab,
     }
     for (size_t i = 0; i < o->n_logit_bias; i++) {
         const phial_logit_bias *b = &o->logit_bias[i];
-        if (b->id < 0 || (uint32_t)b->id >= n_vocab) {
+        if (b->id >= n_vocab) {
             return ph_err_set(err, PHIAL_ERR_ARGUMENT,
-                              "logit bias %zu is for id %d; this model has the ids 0 to %u", i + 1,
-                              (int)b->id, (unsigned)(n_vocab - 1));
+                              "logit bias %zu is for id %u; this model has the ids 0 to %u", i + 1,
+                              (unsigned)b->id, (unsigned)(n_vocab - 1));
         }
         if (isnan(b->bias)) {
-            return ph_err_set(err, PHIAL_ERR_ARGUMENT, "the logit bias of id %d is not a number",
-                              (int)b->id);
+            return ph_err_set(err, PHIAL_ERR_ARGUMENT, "the logit bias of id %u is not a number",
+                              (unsigned)b->id);
         }
     }
     return PHIAL_OK;

@@ -56,7 +56,7 @@ struct phial_sampler {
     ph_rng rng;
     double mu;     /* mirostat: the greatest surprise allowed, in bits */
     bool has_pick; /* the last pick, not accepted yet */
-    int32_t picked;
+    uint32_t picked;
     double picked_bits; /* its surprise */
 };
 

@@ -162,7 +162,7 @@ static const phial_special *special_at(const phial_special *specials, size_t n_s
 }
 
 static phial_status emit(phial_piece_fn fn, void *user, const char *from, const char *to,
-                         int32_t special, phial_error *err)
+                         uint32_t special, phial_error *err)
 {
     phial_prompt_piece piece = {{from, (size_t)(to - from)}, special};
     return from == to ? PHIAL_OK : fn(user, &piece, err);
@@ -173,8 +173,8 @@ phial_status phial_prompt_split(const phial_prompt *prompt, const phial_special 
 {
     for (size_t i = 0; i < n_specials; i++) {
         if (specials[i].text.n == 0) {
-            return ph_err_set(err, PHIAL_ERR_ARGUMENT, "special token %d has no text",
-                              (int)specials[i].id);
+            return ph_err_set(err, PHIAL_ERR_ARGUMENT, "special token %u has no text",
+                              (unsigned)specials[i].id);
         }
     }
     phial_text all = phial_prompt_text(prompt);
@@ -188,7 +188,7 @@ phial_status phial_prompt_split(const phial_prompt *prompt, const phial_special 
                 p++;
                 continue;
             }
-            phial_status status = emit(fn, user, from, p, -1, err);
+            phial_status status = emit(fn, user, from, p, PHIAL_TOKEN_NONE, err);
             if (status == PHIAL_OK) {
                 status = emit(fn, user, p, p + s->text.n, s->id, err);
             }
@@ -199,5 +199,5 @@ phial_status phial_prompt_split(const phial_prompt *prompt, const phial_special 
             from = p;
         }
     }
-    return emit(fn, user, from, all.p + all.n, -1, err);
+    return emit(fn, user, from, all.p + all.n, PHIAL_TOKEN_NONE, err);
 }
