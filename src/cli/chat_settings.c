@@ -141,16 +141,12 @@ enum { N_SETTINGS = sizeof SETTINGS / sizeof SETTINGS[0] };
 
 static phial_status unknown(ph_str name, phial_error *err)
 {
-    const char *best = NULL;
-    size_t distance = 4;
-    for (size_t i = 0; i < N_SETTINGS || ph_gen_number_name(i - N_SETTINGS); i++) {
-        const char *c = i < N_SETTINGS ? SETTINGS[i].name : ph_gen_number_name(i - N_SETTINGS);
-        size_t d = ph_str_distance(name, ph_str_from(c));
-        if (d < distance && d < strlen(c)) {
-            best = c;
-            distance = d;
-        }
-    }
+    ph_nearest near = {.name = name};
+    for (size_t i = 0; i < N_SETTINGS; i++)
+        ph_nearest_try(&near, SETTINGS[i].name);
+    for (size_t i = 0; ph_gen_number_name(i); i++)
+        ph_nearest_try(&near, ph_gen_number_name(i));
+    const char *best = near.best;
     return ph_err_set(err, PHIAL_ERR_ARGUMENT, "nothing is called '%.*s'%s%s%s", PH_STR_ARG(name),
                       best ? "; did you mean " : "; /set lists what there is", best ? best : "",
                       best ? "?" : "");
