@@ -213,7 +213,8 @@ static void overrides(void **state)
     expect("$PHIAL quantize $T/m.gguf $T/o2.gguf --type Q4_0 --tensor-type 'nix*=Q8_0'", 2, "nix*");
     expect("$PHIAL quantize $T/m.gguf $T/o2.gguf --type Q4_0 --tensor-type Q8_0", 2,
            "PATTERN=TYPE");
-    expect("$PHIAL quantize $T/m.gguf $T/o2.gguf --type Q4_0 --tensor-type '*=Q4_L'", 2, "did you mean");
+    expect("$PHIAL quantize $T/m.gguf $T/o2.gguf --type Q4_0 --tensor-type '*=Q4_L'", 2,
+           "did you mean");
 }
 
 static void refused(void **state)

@@ -72,7 +72,7 @@ static const ph_positional positionals[] = {
 };
 
 static const ph_cmd_example examples[] = {
-    {"phial imatrix -m phi-2-f16.gguf text.txt phi-2.imatrix",
+    {"phial imatrix -m phi-2.gguf notes.txt phi-2.imatrix",
      "then: phial quantize --imatrix phi-2.imatrix ..."},
     {0},
 };

@@ -220,11 +220,11 @@ static const ph_positional positionals[] = {
 };
 
 static const ph_cmd_example examples[] = {
-    {"phial quantize phi-2-f16.gguf phi-2-Q4_K_M.gguf --type Q4_K_M",
+    {"phial quantize phi-2.gguf phi-2-Q4_K_M.gguf --type Q4_K_M",
      "a third of the size, nearly as good"},
     {"phial quantize phi-2/ phi-2-Q8_0.gguf --type Q8_0", "from a folder, half the size"},
-    {"phial quantize phi-2-f16.gguf small.gguf --type Q3_K_M --imatrix phi-2.imatrix --report "
-     "text.txt",
+    {"phial quantize phi-2.gguf phi-2-Q3_K_M.gguf --type Q3_K_M --imatrix phi-2.imatrix "
+     "--report notes.txt",
      "with importance, and a report card"},
     {0},
 };
