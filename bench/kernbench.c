@@ -118,7 +118,8 @@ static void decode_work(bench *b, const slice *s)
     size_t inner = INNER * ph_dtype_row_bytes(b->type, EMBED);
     for (int l = 0; l < b->n_layers; l++) {
         const unsigned char *w = b->weights + (size_t)l * b->layer_bytes;
-        ph_matmul same_x[4] = {job(b, w, EMBED, b->y), job(b, w + square, EMBED, b->y + s->m * EMBED),
+        ph_matmul same_x[4] = {job(b, w, EMBED, b->y),
+                               job(b, w + square, EMBED, b->y + s->m * EMBED),
                                job(b, w + 2 * square, EMBED, b->y + 2 * s->m * EMBED),
                                job(b, w + 3 * square, INNER, b->y + 3 * s->m * EMBED)};
         ph_matmul_run(&b->work, same_x, 4, b->x, EMBED, s->m, EMBED);

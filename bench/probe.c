@@ -122,12 +122,11 @@ READ_LOOP(read_nta, HINT_NTA)
 /* Three registers of products and sums in flight for each of four rounds. MUL is two instructions
  * on AVX2, 32 products: products of bytes in pairs, pairs of those. */
 #define MADD_8(sum, tmp)                                                                           \
-    "vpmaddubsw %%ymm1, %%ymm0, %%ymm" tmp "\n\tvpmaddwd %%ymm2, %%ymm" tmp ", %%ymm" tmp         \
+    "vpmaddubsw %%ymm1, %%ymm0, %%ymm" tmp "\n\tvpmaddwd %%ymm2, %%ymm" tmp ", %%ymm" tmp          \
     "\n\tvpaddd %%ymm" tmp ", %%ymm" sum ", %%ymm" sum "\n\t"
 /* 32 products as 16-bit numbers. */
 #define MADD_16(sum, tmp)                                                                          \
-    "vpmaddwd %%ymm1, %%ymm0, %%ymm" tmp "\n\tvpaddd %%ymm" tmp ", %%ymm" sum ", %%ymm" sum       \
-    "\n\t"
+    "vpmaddwd %%ymm1, %%ymm0, %%ymm" tmp "\n\tvpaddd %%ymm" tmp ", %%ymm" sum ", %%ymm" sum "\n\t"
 #define CLEAR_16                                                                                   \
     CLEAR("0")                                                                                     \
     CLEAR("1")                                                                                     \
@@ -138,14 +137,14 @@ READ_LOOP(read_nta, HINT_NTA)
 #define INT8_LOOP(name, body)                                                                      \
     static void name(size_t rounds)                                                                \
     {                                                                                              \
-        __asm__ volatile(CLEAR_16 ".p2align 5\n1:\n\t" body "dec %0\n\tjnz 1b\n\tvzeroupper"     \
+        __asm__ volatile(CLEAR_16 ".p2align 5\n1:\n\t" body "dec %0\n\tjnz 1b\n\tvzeroupper"       \
                          : "+r"(rounds)                                                            \
                          :                                                                         \
                          : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",   \
                            "xmm8", "xmm9", "xmm10", "xmm11", "xmm12");                             \
     }
-INT8_LOOP(int8_ymm_8, MADD_8("3", "8") MADD_8("4", "9") MADD_8("5", "10") MADD_8("6", "11")
-                          MADD_8("7", "12"))
+INT8_LOOP(int8_ymm_8,
+          MADD_8("3", "8") MADD_8("4", "9") MADD_8("5", "10") MADD_8("6", "11") MADD_8("7", "12"))
 INT8_LOOP(int8_ymm_16, MADD_16("3", "8") MADD_16("4", "9") MADD_16("5", "10") MADD_16("6", "11")
                            MADD_16("7", "12"))
 #endif

@@ -1,5 +1,6 @@
-/* What the machine allows, measured: fused multiply-adds, int8 products and memory reads, by the best of several
- * loops each. The loops are assembly, so that no compiler makes them weaker than they read. */
+/* What the machine allows, measured: fused multiply-adds, int8 products and memory reads, by the
+ * best of several loops each. The loops are assembly, so that no compiler makes them weaker than
+ * they read. */
 #ifndef PH_BENCH_PROBE_H
 #define PH_BENCH_PROBE_H
 

@@ -32,10 +32,10 @@
 
 /* Some rows of weights, up to PH_FAST_DEPTH numbers of each, as whole numbers. */
 typedef struct ph_ints {
-    int16_t *w;     /* [rows][PH_FAST_DEPTH]; aligned to 32 */
-    int16_t *min;   /* [rows][PH_FAST_SUBS]; only of groups of 256 with minimums */
-    float *d;       /* [groups][ld >= rows] */
-    float *dmin;    /* [groups][ld]; only with minimums */
+    int16_t *w;   /* [rows][PH_FAST_DEPTH]; aligned to 32 */
+    int16_t *min; /* [rows][PH_FAST_SUBS]; only of groups of 256 with minimums */
+    float *d;     /* [groups][ld >= rows] */
+    float *dmin;  /* [groups][ld]; only with minimums */
     size_t ld;
 } ph_ints;
 
@@ -51,26 +51,29 @@ typedef struct ph_fast_form {
 
 const ph_fast_form *ph_fast_form_of(ph_quant_index index); /* NULL if it has none */
 
-/* Rounded activations. */
+/* Rounded activations of m rows. A step is PH_FAST_DEPTH numbers; the rows of a step lie together,
+ * so that a product walks through memory in order. */
 typedef struct ph_x8 {
-    const int16_t *q;    /* [m][ld] whole numbers in -127..127 */
-    const float *scale;  /* [m][ld / 32], by group */
-    const int16_t *sums; /* [m][ld / PH_FAST_SUB] sums of q */
-    size_t ld;           /* a multiple of PH_FAST_DEPTH */
+    const int16_t *q;    /* [steps][m][PH_FAST_DEPTH] whole numbers in -127..127 */
+    const float *scale;  /* [steps][m][PH_FAST_GROUPS], by group */
+    const int16_t *sums; /* [steps][m][PH_FAST_SUBS] sums of q */
+    size_t m;
 } ph_x8;
 
-/* n is a multiple of the group. amax = largest magnitude (NaN counts as larger than all),
- * scale = amax / 127, q = x * (127 / amax) to nearest even; zeros if amax < 1e-30, whose inverse
- * overflows. NaN or infinity in a group make its scale NaN or infinite, and the products NaN. */
+/* A step of one row: n <= PH_FAST_DEPTH is a multiple of the group. amax = largest magnitude (NaN
+ * counts as larger than all), scale = amax / 127, q = x * (127 / amax) to nearest even; zeros if
+ * amax < 1e-30, whose inverse overflows. NaN or infinity in a group make its scale NaN or infinite,
+ * and the products NaN. */
 typedef void (*ph_quantize_x_fn)(int16_t *q, float *scale, int16_t *sums, const float *x, size_t n,
                                  size_t group);
 
-/* y[i][j] for n rows of weights as they lie in the file and m rows of x, m <= PH_FAST_FEW. */
+/* y[i][j] for n rows of weights as they lie in the file and the rows first .. first + m - 1 of x,
+ * m <= PH_FAST_FEW. */
 typedef struct ph_few {
     float *y; /* [m][ldy] */
     size_t ldy;
     ph_x8 x;
-    size_t m;
+    size_t first, m;
     const unsigned char *w;
     size_t row_bytes, step_bytes; /* of a row, and of PH_FAST_DEPTH numbers */
     size_t n, k;
@@ -93,12 +96,11 @@ typedef struct ph_fast_tile {
     float *y; /* [m][ldy], n columns, n <= PH_FAST_STRIP */
     size_t ldy, n;
     const ph_panel *panel;
-    const float *bias; /* added behind the step, or NULL */
-    const int16_t *q;  /* [m][PH_FAST_DEPTH] */
-    const float *scale;  /* [m][ld_scale], from the step's first group on */
-    const int16_t *sums; /* [m][ld_sums], likewise */
-    size_t ld_scale, ld_sums;
-    size_t m, k; /* k <= PH_FAST_DEPTH, a multiple of the group */
+    const float *bias;   /* added behind the step, or NULL */
+    const int16_t *q;    /* [m][PH_FAST_DEPTH] */
+    const float *scale;  /* [m][PH_FAST_GROUPS] */
+    const int16_t *sums; /* [m][PH_FAST_SUBS] */
+    size_t m, k;         /* k <= PH_FAST_DEPTH, a multiple of the group */
     size_t group;
     bool has_min, first;
 } ph_fast_tile;

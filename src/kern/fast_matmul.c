@@ -9,12 +9,10 @@
  */
 #include "kern/fast_matmul.h"
 
-#include <string.h>
-
 #include "base/dtype.h"
 #include "base/mem.h"
 
-#define STRIPS         6  /* panels of a chunk: 57 KiB */
+#define STRIPS         6 /* panels of a chunk: 57 KiB */
 #define CHUNK_ROWS     (STRIPS * PH_FAST_STRIP)
 #define X_ROWS         24 /* rows of x that stay in the first-level cache: 12 KiB */
 #define FEW_GRAIN      4
@@ -25,7 +23,6 @@
 
 typedef struct gemm_room {
     ph_panel panels[STRIPS];
-    _Alignas(64) int16_t q[X_ROWS * PH_FAST_DEPTH];
     _Alignas(64) int16_t w[PH_FAST_STRIP * PH_FAST_DEPTH];
     int16_t min[PH_FAST_STRIP * PH_FAST_SUBS];
 } gemm_room;
@@ -49,19 +46,22 @@ bool ph_fast_applies(const ph_work *work, ph_dtype type)
 static ph_x8 rounded(const fast_run *run, size_t group)
 {
     const struct ph_x8_room *room = &run->work->x8[FORM_OF(group)];
-    return (ph_x8){
-        .q = room->q, .scale = room->scale, .sums = room->sums, .ld = run->work->x8_ld};
+    return (ph_x8){.q = room->q, .scale = room->scale, .sums = room->sums, .m = run->m};
 }
 
 static void quantize_rows(const fast_run *run, size_t begin, size_t end)
 {
-    size_t ld = run->work->x8_ld;
     for (size_t form = 0; form < N_FORMS; form++) {
         const struct ph_x8_room *room = &run->work->x8[form];
-        for (size_t i = begin; run->wanted[form] && i < end; i++) {
-            run->work->kern->quantize_x(room->q + i * ld, room->scale + i * ld / 32,
-                                        room->sums + i * ld / PH_FAST_SUB, run->x + i * run->ldx,
-                                        run->k, form ? PH_FAST_DEPTH : 32);
+        size_t group = form ? PH_FAST_DEPTH : 32;
+        for (size_t k0 = 0; run->wanted[form] && k0 < run->k; k0 += PH_FAST_DEPTH) {
+            size_t k = run->k - k0 < PH_FAST_DEPTH ? run->k - k0 : PH_FAST_DEPTH;
+            for (size_t i = begin; i < end; i++) {
+                size_t at = k0 / PH_FAST_DEPTH * run->m + i;
+                run->work->kern->quantize_x(
+                    room->q + at * PH_FAST_DEPTH, room->scale + at * PH_FAST_GROUPS,
+                    room->sums + at * PH_FAST_SUBS, run->x + i * run->ldx + k0, k, group);
+            }
         }
     }
 }
@@ -93,11 +93,9 @@ static void few_rows(const fast_run *run, const ph_matmul *job, size_t row, size
                   .split = run->work->kern->split[type]};
     for (size_t i = 0; i < run->m; i += PH_FAST_FEW) {
         few.m = run->m - i < PH_FAST_FEW ? run->m - i : PH_FAST_FEW;
+        few.first = i;
         run->work->kern->few(&few);
         few.y += few.m * few.ldy;
-        few.x.q += few.m * few.x.ld;
-        few.x.scale += few.m * few.x.ld / 32;
-        few.x.sums += few.m * few.x.ld / PH_FAST_SUB;
     }
 }
 
@@ -144,6 +142,14 @@ static void pack_chunk(const fast_run *run, const ph_matmul *job, size_t row, si
     }
 }
 
+/* Results lie far apart in memory; the next tile's are fetched while this one is computed. */
+static void ask_ahead(const float *y, size_t ldy, size_t rows)
+{
+    for (size_t i = 0; i < rows; i++) {
+        __builtin_prefetch(y + i * ldy, 1);
+    }
+}
+
 /* One depth step of the packed rows with all rows of x. */
 static void multiply_chunk(const fast_run *run, const ph_matmul *job, size_t row, size_t n,
                            size_t k0, size_t k, gemm_room *room)
@@ -151,29 +157,32 @@ static void multiply_chunk(const fast_run *run, const ph_matmul *job, size_t row
     const ph_fast_form *form = ph_fast_form_of(ph_quant_find(job->type)->index);
     ph_x8 x = rounded(run, form->group);
     bool last = k0 + k == run->k;
+    size_t n_strips = (n + PH_FAST_STRIP - 1) / PH_FAST_STRIP;
     for (size_t i = 0; i < run->m; i += X_ROWS) {
         size_t m = run->m - i < X_ROWS ? run->m - i : X_ROWS;
-        for (size_t r = 0; r < m; r++) {
-            memcpy(room->q + r * PH_FAST_DEPTH, x.q + (i + r) * x.ld + k0, k * sizeof *room->q);
-        }
+        size_t at = k0 / PH_FAST_DEPTH * run->m + i;
         ph_fast_tile t = {.ldy = job->ldy,
-                          .q = room->q,
-                          .scale = x.scale + i * x.ld / 32 + k0 / form->group,
-                          .sums = x.sums + (i * x.ld + k0) / PH_FAST_SUB,
-                          .ld_scale = x.ld / 32,
-                          .ld_sums = x.ld / PH_FAST_SUB,
+                          .q = x.q + at * PH_FAST_DEPTH,
+                          .scale = x.scale + at * PH_FAST_GROUPS,
+                          .sums = x.sums + at * PH_FAST_SUBS,
                           .m = m,
                           .k = k,
                           .group = form->group,
                           .has_min = form->has_min,
                           .first = k0 == 0};
-        for (size_t s = 0; s * PH_FAST_STRIP < n; s++) {
-            size_t j = row + s * PH_FAST_STRIP;
+        float *y = job->y + i * job->ldy + row;
+        for (size_t s = 0; s < n_strips; s++) {
             size_t left = n - s * PH_FAST_STRIP;
             t.n = left < PH_FAST_STRIP ? left : PH_FAST_STRIP;
-            t.y = job->y + i * job->ldy + j;
+            t.y = y + s * PH_FAST_STRIP;
             t.panel = &room->panels[s];
-            t.bias = last && job->bias ? job->bias + j : NULL;
+            t.bias = last && job->bias ? job->bias + row + s * PH_FAST_STRIP : NULL;
+            bool wraps = s + 1 == n_strips;
+            if (!wraps || i + X_ROWS < run->m) {
+                size_t rows_left = run->m - i - X_ROWS * wraps;
+                ask_ahead(wraps ? y + X_ROWS * job->ldy : t.y + PH_FAST_STRIP, job->ldy,
+                          rows_left < X_ROWS ? rows_left : X_ROWS);
+            }
             run->work->kern->fast_tile(&t);
         }
     }

@@ -90,14 +90,12 @@ phial_status ph_work_open(ph_work *work, const ph_kern *kern, ph_pool *pool, phi
 
 phial_status ph_work_make_fast(ph_work *work, size_t max_m, size_t max_k, phial_error *err)
 {
-    /* For each number: itself, 1/32 of a scale and 1/16 of a sum. */
+    /* For each number: itself, 1/32 of a scale and 1/16 of a sum (kern/fast.h). */
     size_t n;
     if (max_k > SIZE_MAX / 4 || !ph_mul_size(&n, max_m, ph_align_up(max_k, PH_FAST_DEPTH)) ||
         n > SIZE_MAX / 4) {
         return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "activations of %zu x %zu", max_m, max_k);
     }
-    work->x8_rows = max_m;
-    work->x8_ld = ph_align_up(max_k, PH_FAST_DEPTH);
     for (size_t i = 0; i < 2; i++) {
         struct ph_x8_room *room = &work->x8[i];
         size_t bytes = n * sizeof *room->q + n / 32 * sizeof *room->scale +

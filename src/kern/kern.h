@@ -149,7 +149,6 @@ typedef struct ph_work {
         float *scale;
         int16_t *sums;
     } x8[2];
-    size_t x8_rows, x8_ld; /* most rows, and numbers of a row */
 } ph_work;
 
 /* Room of one thread: 96 rows of weights and 16 of activations of one depth block for a product;

@@ -146,8 +146,7 @@ static void super_q3_k(int16_t *w, int16_t *min, float *d, float *dmin, const un
 }
 
 /* Scales and mins of Q4_K and Q5_K. */
-static void scales_k(uint8_t scale[8], int16_t *min, float *d, float *dmin,
-                     const unsigned char *in)
+static void scales_k(uint8_t scale[8], int16_t *min, float *d, float *dmin, const unsigned char *in)
 {
     uint8_t of_32[8];
     *d = f16_at(in);

@@ -48,9 +48,10 @@ static float add_step(float y, const ph_few *f, const ph_ints *ints, size_t r, s
                       size_t k)
 {
     const int16_t *w = ints->w + r * PH_FAST_DEPTH;
-    const int16_t *q = f->x.q + i * f->x.ld + k0;
-    const int16_t *sums = f->x.sums + (i * f->x.ld + k0) / PH_FAST_SUB;
-    const float *scale = f->x.scale + i * f->x.ld / 32 + k0 / f->group;
+    size_t x_row = k0 / PH_FAST_DEPTH * f->x.m + f->first + i;
+    const int16_t *q = f->x.q + x_row * PH_FAST_DEPTH;
+    const int16_t *sums = f->x.sums + x_row * PH_FAST_SUBS;
+    const float *scale = f->x.scale + x_row * PH_FAST_GROUPS;
     for (size_t g = 0; g < k / f->group; g++) {
         int32_t isum = 0, msum = 0;
         for (size_t l = g * f->group; l < (g + 1) * f->group; l++) {

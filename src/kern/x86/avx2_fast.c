@@ -147,9 +147,9 @@ INLINE void few_rows(const ph_few *f, const ph_ints *ints, size_t j, size_t rows
         }
         f->split(ints, w + at, f->row_bytes, rows, k);
         for (size_t i = 0; i < m; i++) {
-            size_t x = i * f->x.ld + k0;
-            y[i] = add_step(y[i], ints, f->x.q + x, f->x.scale + i * f->x.ld / 32 + k0 / group,
-                            f->x.sums + x / PH_FAST_SUB, k, group, has_min);
+            size_t x = k0 / PH_FAST_DEPTH * f->x.m + f->first + i;
+            y[i] = add_step(y[i], ints, f->x.q + x * PH_FAST_DEPTH, f->x.scale + x * PH_FAST_GROUPS,
+                            f->x.sums + x * PH_FAST_SUBS, k, group, has_min);
         }
     }
     for (size_t i = 0; i < m; i++) {
@@ -230,11 +230,18 @@ static void pack(ph_panel *panel, const ph_ints *ints, size_t k, size_t group, b
     }
 }
 
-INLINE __m256i pair_of(const int16_t *p)
+/* s0 and s1 += products of one pair of x with two vectors of pairs of weights. As assembly, since
+ * gcc, left to order loads and products by itself, throws the sums of the loop into memory. */
+INLINE void multiply_pair(__m256i *s0, __m256i *s1, const int16_t *x, __m256i w0, __m256i w1)
 {
-    int32_t pair;
-    memcpy(&pair, p, sizeof pair);
-    return _mm256_set1_epi32(pair);
+    __m256i a, b;
+    __asm__("vpbroadcastd %[x], %[a]\n\t"
+            "vpmaddwd %[w0], %[a], %[b]\n\t"
+            "vpmaddwd %[w1], %[a], %[a]\n\t"
+            "vpaddd %[b], %[s0], %[s0]\n\t"
+            "vpaddd %[a], %[s1], %[s1]"
+            : [s0] "+x"(*s0), [s1] "+x"(*s1), [a] "=&x"(a), [b] "=&x"(b)
+            : [x] "m"(*(const int16_t(*)[2])x), [w0] "x"(w0), [w1] "x"(w1));
 }
 
 INLINE __m256i mask_of(size_t n, int v)
@@ -245,19 +252,18 @@ INLINE __m256i mask_of(size_t n, int v)
 
 /* s[i][v] += sum over pairs of x[i] and panel rows. */
 INLINE void multiply(__m256i s[TILE_M][TILE_N], const int16_t (*w)[PH_FAST_STRIP][2],
-                     const int16_t *x, size_t ldx, size_t n_pairs, const int m)
+                     const int16_t *x, size_t ldx, const size_t n_pairs, const int m)
 {
 #pragma GCC unroll 6
     for (int i = 0; i < m; i++) {
         s[i][0] = s[i][1] = _mm256_setzero_si256();
     }
+#pragma GCC unroll 4
     for (size_t p = 0; p < n_pairs; p++) {
         __m256i w0 = load_16(&w[p][0][0]), w1 = load_16(&w[p][8][0]);
 #pragma GCC unroll 6
         for (int i = 0; i < m; i++) {
-            __m256i xs = pair_of(x + (size_t)i * ldx + 2 * p);
-            s[i][0] = _mm256_add_epi32(s[i][0], _mm256_madd_epi16(xs, w0));
-            s[i][1] = _mm256_add_epi32(s[i][1], _mm256_madd_epi16(xs, w1));
+            multiply_pair(&s[i][0], &s[i][1], x + (size_t)i * ldx + 2 * p, w0, w1);
         }
     }
 }
@@ -283,7 +289,7 @@ INLINE void tile_at(const ph_fast_tile *t, size_t row, const int m, const size_t
         multiply(s, &t->panel->w[g * group / 2], q + g * group, PH_FAST_DEPTH, group / 2, m);
 #pragma GCC unroll 6
         for (int i = 0; i < m; i++) {
-            __m256 dx = _mm256_set1_ps(t->scale[(row + (size_t)i) * t->ld_scale + g]);
+            __m256 dx = _mm256_set1_ps(t->scale[(row + (size_t)i) * PH_FAST_GROUPS + g]);
 #pragma GCC unroll 2
             for (int v = 0; v < TILE_N; v++) {
                 __m256 d = _mm256_mul_ps(_mm256_loadu_ps(&t->panel->d[g][8 * v]), dx);
@@ -293,14 +299,14 @@ INLINE void tile_at(const ph_fast_tile *t, size_t row, const int m, const size_t
         if (!has_min) {
             continue;
         }
-        const int16_t *sums = t->sums + row * t->ld_sums;
+        const int16_t *sums = t->sums + row * PH_FAST_SUBS;
         if (group == PH_FAST_DEPTH) {
-            multiply(s, t->panel->min, sums, t->ld_sums, PH_FAST_SUBS / 2, m);
+            multiply(s, t->panel->min, sums, PH_FAST_SUBS, PH_FAST_SUBS / 2, m);
         }
 #pragma GCC unroll 6
         for (int i = 0; i < m; i++) {
-            __m256 dx = _mm256_set1_ps(t->scale[(row + (size_t)i) * t->ld_scale + g]);
-            const int16_t *own = sums + (size_t)i * t->ld_sums + 2 * g;
+            __m256 dx = _mm256_set1_ps(t->scale[(row + (size_t)i) * PH_FAST_GROUPS + g]);
+            const int16_t *own = sums + (size_t)i * PH_FAST_SUBS + 2 * g;
             __m256i all = _mm256_set1_epi32(group == PH_FAST_DEPTH ? 0 : own[0] + own[1]);
 #pragma GCC unroll 2
             for (int v = 0; v < TILE_N; v++) {

@@ -63,9 +63,8 @@ SPLIT_INLINE __m256i split_fifth(const unsigned char *bits)
 {
     uint16_t b;
     memcpy(&b, bits, sizeof b);
-    const __m256i each =
-        _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384,
-                          (short)0x8000);
+    const __m256i each = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
+                                           8192, 16384, (short)0x8000);
     __m256i set = _mm256_cmpeq_epi16(_mm256_and_si256(_mm256_set1_epi16((short)b), each), each);
     return _mm256_and_si256(set, _mm256_set1_epi16(16));
 }
@@ -98,8 +97,7 @@ SPLIT_INLINE void split_iq4(__m256i v[2], const unsigned char *q)
     const __m128i low = _mm_set1_epi8(15);
     __m128i b = _mm_loadu_si128((const __m128i *)q);
     v[0] = _mm256_cvtepi8_epi16(_mm_shuffle_epi8(values, _mm_and_si128(b, low)));
-    v[1] = _mm256_cvtepi8_epi16(
-        _mm_shuffle_epi8(values, _mm_and_si128(_mm_srli_epi16(b, 4), low)));
+    v[1] = _mm256_cvtepi8_epi16(_mm_shuffle_epi8(values, _mm_and_si128(_mm_srli_epi16(b, 4), low)));
 }
 
 SPLIT_INLINE void split_nl(int16_t *w, const unsigned char *q, const unsigned char *bits)
@@ -152,8 +150,8 @@ SPLIT_INLINE __m256i split_scales6(const unsigned char *in)
     memcpy(&c, in + 8, 4);
     uint32_t scale_hi = (c & 0x0f0f0f0fu) | (a >> 6 & 0x03030303u) << 4;
     uint32_t min_hi = (c >> 4 & 0x0f0f0f0fu) | (b >> 6 & 0x03030303u) << 4;
-    __m128i bytes = _mm_setr_epi32((int)(a & 0x3f3f3f3fu), (int)scale_hi, (int)(b & 0x3f3f3f3fu),
-                                   (int)min_hi);
+    __m128i bytes =
+        _mm_setr_epi32((int)(a & 0x3f3f3f3fu), (int)scale_hi, (int)(b & 0x3f3f3f3fu), (int)min_hi);
     return _mm256_cvtepu8_epi16(bytes);
 }
 
@@ -166,7 +164,8 @@ SPLIT_INLINE __m256i split_spread(__m256i v, const int at)
 SPLIT_INLINE void split_mins(const ph_ints *out, size_t r, __m256i scales)
 {
     __m128i min = _mm256_extracti128_si256(scales, 1);
-    _mm_storeu_si128((__m128i *)(void *)(out->min + r * PH_FAST_SUBS), _mm_unpacklo_epi16(min, min));
+    _mm_storeu_si128((__m128i *)(void *)(out->min + r * PH_FAST_SUBS),
+                     _mm_unpacklo_epi16(min, min));
     _mm_storeu_si128((__m128i *)(void *)(out->min + r * PH_FAST_SUBS + 8),
                      _mm_unpackhi_epi16(min, min));
 }
