@@ -17,8 +17,8 @@
 #include "base/thread.h"
 #include "kern/attn.h"
 #include "kern/matmul.h"
+#include "kern/probe.h"
 #include "kern/rows.h"
-#include "probe.h"
 
 #define EMBED      2560 /* Phi-2's shape */
 #define INNER      10240
@@ -33,7 +33,7 @@ typedef struct bench {
     ph_kern kern;
     ph_pool *pool;
     ph_work work;
-    probe probe;
+    ph_probe probe;
     ph_dtype type;
     int n_threads, n_pairs, n_layers;
     bool fast;
@@ -61,9 +61,9 @@ typedef enum limit { LIMIT_READ, LIMIT_FMA, LIMIT_INT8 } limit;
 
 static double probe_once(bench *b, limit what)
 {
-    return what == LIMIT_READ   ? probe_read(&b->probe, b->weights, b->weight_bytes)
-           : what == LIMIT_INT8 ? probe_int8(&b->probe, 50)
-                                : probe_fma(&b->probe, 50);
+    return what == LIMIT_READ   ? ph_probe_read(&b->probe, b->weights, b->weight_bytes)
+           : what == LIMIT_INT8 ? ph_probe_int8(&b->probe, 50)
+                                : ph_probe_fma(&b->probe, 50);
 }
 
 static void measure(bench *b, const char *name, const slice *s, limit what)
@@ -277,10 +277,10 @@ static bool setup(bench *b, phial_error *err)
     for (size_t i = 0; i < (size_t)BATCH * INNER; i++) {
         b->x[i] = (float)(i % 251) * 0.01f - 1;
     }
-    probe_init(&b->probe, b->pool, b->weights, b->weight_bytes);
+    ph_probe_init(&b->probe, b->pool, b->weights, b->weight_bytes);
     printf("%s, %d threads, %s weights of %.2f GB; probes: FMA %s, int8 %s, read %s\n", b->kern.isa,
            ph_pool_threads(b->pool), ph_dtype_name(b->type), (double)b->weight_bytes / 1e9,
-           probe_fma_name(&b->probe), probe_int8_name(&b->probe), probe_read_name(&b->probe));
+           ph_probe_fma_name(&b->probe), ph_probe_int8_name(&b->probe), ph_probe_read_name(&b->probe));
     return true;
 }
 

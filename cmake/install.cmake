@@ -1,7 +1,14 @@
-# cmake --install: the program, both libraries, the public headers, phial.pc.
+# cmake --install: the program, both libraries, the public headers, phial.pc, man pages, completions.
 
 install(TARGETS phial phial_static phial_shared)
 install(DIRECTORY include/phial DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY ${PHIAL_DESCRIBED}/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1
+    FILES_MATCHING PATTERN "*.1")
+install(FILES ${PHIAL_DESCRIBED}/phial.bash RENAME phial
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${PHIAL_DESCRIBED}/_phial DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${PHIAL_DESCRIBED}/phial.fish
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
 # The prefix may be chosen as late as `cmake --install --prefix`, so phial.pc is made then.
 set(PC_TEMPLATE ${CMAKE_CURRENT_SOURCE_DIR}/cmake/phial.pc.in)

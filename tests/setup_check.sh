@@ -46,7 +46,7 @@ said() {
 machine 0 0 no
 try
 [ $code -eq 0 ] || fail "root and a working apt-get: exit $code: $(cat "$room/said")"
-grep -q '^apt-get install .* gcc cmake ninja-build pkg-config libjansson-dev libxxhash-dev$' "$room/calls" ||
+grep -q '^apt-get install .* gcc cmake ninja-build pkg-config libjansson-dev libxxhash-dev libedit-dev$' "$room/calls" ||
     fail "wrong packages: $(cat "$room/calls")"
 
 machine 0 100 no
@@ -69,7 +69,7 @@ grep -qx sudo "$room/calls" || fail "sudo was not used"
 for tool in cc cmake ninja pkg-config; do
     stand_in "$tool" "exit 1"
 done
-echo libjansson-dev >"$room/installed"
+printf 'libjansson-dev\nlibedit-dev\n' >"$room/installed"
 machine 0 0 no
 try
 grep '^apt-get install' "$room/calls" | grep -q 'recommends libxxhash-dev$' ||

@@ -306,6 +306,88 @@ static void test_writer_out_of_room(void **state)
     assert_int_equal(st.st_size, 5);
 }
 
+/* Whoever writes to a pipe or a device by its name must find it there afterwards. */
+static void test_writer_into_pipe(void **state)
+{
+    (void)state;
+    ph_writer *w = NULL;
+    phial_error err = {0};
+    char got[8] = "";
+    struct stat st;
+    assert_int_equal(mkfifo(path_of("pipe"), 0600), 0);
+    int before = count_files();
+    int reader = open(path_of("pipe"), O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    assert_int_equal(ph_writer_open(&w, path_of("pipe"), &err), PHIAL_OK);
+    assert_int_equal(ph_writer_write(w, "abcd", 4, &err), PHIAL_OK);
+    assert_int_equal(ph_writer_patch(w, 0, "x", 1, &err), PHIAL_ERR_IO);
+    assert_int_equal(ph_writer_commit(w, &err), PHIAL_OK);
+    ph_writer_close(w);
+    assert_int_equal(read(reader, got, sizeof got), 4);
+    assert_memory_equal(got, "abcd", 4);
+    close(reader);
+    assert_int_equal(count_files(), before);
+    assert_int_equal(lstat(path_of("pipe"), &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    assert_int_equal(ph_writer_open(&w, "/dev/full", &err), PHIAL_OK);
+    assert_int_equal(ph_writer_write(w, "abcd", 4, &err), PHIAL_OK);
+    assert_int_equal(ph_writer_commit(w, &err), PHIAL_ERR_IO);
+    assert_non_null(strstr(err.message, "/dev/full: writing: No space left"));
+    ph_writer_close(w);
+    assert_int_equal(stat("/dev/full", &st), 0);
+    assert_true(S_ISCHR(st.st_mode));
+}
+
+/* The file behind a link is replaced; the mask of the process decides about permissions; a name as
+ * long as a folder allows has room for the temporary one. */
+static void test_writer_names(void **state)
+{
+    (void)state;
+    char longest[256] = "";
+    struct stat st;
+    memset(longest, 'n', 255);
+    write_file(path_of("target"), 1, 't');
+    assert_int_equal(symlink("target", path_of("link")), 0);
+    mode_t mask = umask(027);
+    const char *const names[] = {"link", longest};
+    for (size_t i = 0; i < 2; i++) {
+        ph_writer *w = NULL;
+        phial_error err = {0};
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        assert_int_equal(ph_writer_open(&w, path, &err), PHIAL_OK);
+        assert_int_equal(ph_writer_write(w, "new", 3, &err), PHIAL_OK);
+        assert_int_equal(ph_writer_commit(w, &err), PHIAL_OK);
+        ph_writer_close(w);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_size, 3);
+        assert_int_equal(st.st_mode & 0777, 0640);
+    }
+    umask(mask);
+    assert_int_equal(lstat(path_of("link"), &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(stat(path_of("target"), &st), 0);
+    assert_int_equal(st.st_size, 3);
+}
+
+/* A folder that came from elsewhere may hold a pipe under a name that is read: nobody waits. */
+static void test_read_regular(void **state)
+{
+    (void)state;
+    phial_error err = {0};
+    ph_buf got;
+    ph_buf_init(&got, 0);
+    assert_int_equal(mkfifo(path_of("silent"), 0600), 0);
+    assert_int_equal(ph_file_read_regular(&got, path_of("silent"), 10, &err), PHIAL_ERR_BAD_INPUT);
+    assert_non_null(strstr(err.message, "silent: is not a regular file"));
+    assert_int_equal(ph_file_read_regular(&got, folder, 10, &err), PHIAL_ERR_BAD_INPUT);
+    assert_int_equal(ph_file_read_regular(&got, path_of("absent"), 10, &err), PHIAL_ERR_IO);
+    write_file(path_of("regular"), 5, 'r');
+    assert_int_equal(ph_file_read_regular(&got, path_of("regular"), 10, &err), PHIAL_OK);
+    assert_string_equal(got.data, "rrrrr");
+    ph_buf_free(&got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +401,9 @@ int main(void)
         cmocka_unit_test(test_writer),
         cmocka_unit_test(test_writer_is_atomic),
         cmocka_unit_test(test_writer_out_of_room),
+        cmocka_unit_test(test_writer_into_pipe),
+        cmocka_unit_test(test_writer_names),
+        cmocka_unit_test(test_read_regular),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -77,13 +77,36 @@ static void test_failing_output(void **state)
     assert_string_equal(r->err, "");
 }
 
+#define TINY PHIAL_SOURCE_DIR "/tests/data/tiny-phi"
+
+/* $d: a model whose configuration holds DEL and a control character of two bytes. */
+#define IN_A_STRANGE_FOLDER(command)                                                               \
+    "d=$(mktemp -d) && cp " TINY "/* $d && printf '{\"model_type\":\"phi\","                       \
+    "\"x\":\"\\177\\302\\233m\"}' >$d/config.json && " command "; rm -r $d"
+
+/* script(1) gives the command a terminal of its own. What a model says is escaped there, and is
+ * exact everywhere else. */
+static void test_terminal(void **state)
+{
+    (void)state;
+    expect("$PHIAL tokenize -m " TINY " \"$(printf 'a\\033b')\" | xargs $PHIAL detokenize -m " TINY,
+           0, "a\033b", "");
+    expect("ids=$($PHIAL tokenize -m " TINY " \"$(printf 'a\\033b\\tc')\"); "
+           "script -qec \"$PHIAL detokenize -m " TINY " $ids\" /dev/null",
+           0, "a\\x1bb\tc", "");
+    expect(IN_A_STRANGE_FOLDER("$PHIAL inspect --json $d"), 0, "\"x\":\"\x7f\xc2\x9bm\"", "");
+    expect(IN_A_STRANGE_FOLDER("script -qec \"$PHIAL inspect --json $d\" /dev/null"), 0,
+           "\"x\":\"\\u007f\\u009bm\"", "");
+    expect(IN_A_STRANGE_FOLDER("script -qec \"$PHIAL inspect $d\" /dev/null"), 0,
+           "x = \\x7f\\xc2\\x9bm", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(test_usage_errors),
-        cmocka_unit_test(test_version),
-        cmocka_unit_test(test_failing_output),
+        cmocka_unit_test(test_help),     cmocka_unit_test(test_usage_errors),
+        cmocka_unit_test(test_version),  cmocka_unit_test(test_failing_output),
+        cmocka_unit_test(test_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@
 #include "model/convert.h"
 #include "model/convert_plan.h"
 #include "model/synth.h"
+#include "phial/phial.h"
 #include "testdata.h"
 
 static char dir[] = "/tmp/phial-test-convert-XXXXXX";
@@ -212,6 +213,42 @@ static void synthetic_models_round_trip(void **state)
     }
 }
 
+/* Two models that must compute the same bits. */
+static void assert_same_logits(const char *path_a, const char *path_b)
+{
+    enum { N_IDS = 20 };
+    const char *const paths[] = {path_a, path_b};
+    uint32_t ids[N_IDS];
+    float *first = NULL;
+    for (uint32_t i = 0; i < N_IDS; i++)
+        ids[i] = i * 37 % 500;
+    for (int i = 0; i < 2; i++) {
+        phial_model *m = NULL;
+        phial_engine *e = NULL;
+        phial_session *s = NULL;
+        phial_error err = {0};
+        phial_model_info info = {.size = sizeof info};
+        if (phial_model_open(&m, paths[i], NULL, &err) != PHIAL_OK ||
+            phial_model_get_info(m, &info, &err) != PHIAL_OK ||
+            phial_engine_new(&e, m, NULL, &err) != PHIAL_OK ||
+            phial_session_new(&s, e, N_IDS, &err) != PHIAL_OK ||
+            phial_session_sync(s, ids, N_IDS, &err) != PHIAL_OK)
+            fail_msg("%s", err.message);
+        size_t bytes = info.n_vocab * sizeof(float);
+        if (i == 0) {
+            first = malloc(bytes);
+            assert_non_null(first);
+            memcpy(first, phial_session_logits(s), bytes);
+        } else {
+            assert_memory_equal(first, phial_session_logits(s), bytes);
+        }
+        phial_session_free(s);
+        phial_engine_free(e);
+        phial_model_close(m);
+    }
+    free(first);
+}
+
 static void fused_layouts_round_trip(void **state)
 {
     (void)state;
@@ -224,6 +261,8 @@ static void fused_layouts_round_trip(void **state)
         convert(at("fused"), at("f.gguf"));
         convert(at("f.gguf"), at("back"));
         assert_same_tensors(at("fused"), at("back"));
+        assert_same_logits(at("hf"), at("fused"));
+        assert_same_logits(at("hf"), at("f.gguf"));
         assert_int_equal(ph_gguf_open(&g, at("f.gguf"), NULL), PHIAL_OK);
         assert_non_null(ph_gguf_tensor_find(g, "blk.1.attn_qkv.bias"));
         assert_null(ph_gguf_tensor_find(g, "blk.1.attn_q.bias"));

@@ -34,6 +34,8 @@ static int make_folder(void **state)
     setenv("PATH", line, 1);
     shell("printf 'Two notes.\\nAnd one more.\\n' | tee notes.txt prompt.txt >a");
     shell("echo 15496 995 >ids.txt");
+    shell("printf '{\"id\":\"a\",\"prompt\":\"The panda\"}\\n{\"ids\":[15496,995],\"n\":4}\\n' "
+          ">prompts.jsonl");
     const char *model = ph_testdata("golden/phi-mini"),
                *tok = ph_testdata("golden/tokenizer/phi-2");
     if (!model || !tok)

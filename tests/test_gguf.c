@@ -157,6 +157,13 @@ static void strings(void **state)
     ph_buf_add_zeros(&b, 20);
     refused(&b, "control character");
     head(&b, 3, 0, 1);
+    key(&b,
+        "a\xc2\x9b"
+        "b",
+        PH_GGUF_U8); /* U+009B begins commands to a terminal */
+    ph_buf_add_zeros(&b, 20);
+    refused(&b, "control character");
+    head(&b, 3, 0, 1);
     ph_buf_add_u64(&b, 3);
     ph_buf_add(&b, "a\0b", 3);
     ph_buf_add_zeros(&b, 20);

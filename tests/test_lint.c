@@ -218,6 +218,7 @@ static const door header_doors[] = {
     {"curl/curl.h", "src/net/"},
     {"spawn.h sys/wait.h sys/prctl.h seccomp.h linux/seccomp.h linux/landlock.h", "src/proc/"},
     {"sqlite3.h", "src/rag/collection"},
+    {"histedit.h editline/readline.h", "src/cli/line_edit.c"},
 };
 
 static const door call_doors[] = {

@@ -234,6 +234,32 @@ static void cancelling_keeps_whole_chunks(void **state)
     phial_engine_free(e);
 }
 
+static void cancel_another(void *user, const phial_activation_event *event)
+{
+    (void)event;
+    phial_session_cancel(user);
+}
+
+/* A session that waits for its turn is heard at once, not when its turn comes. */
+static void cancelling_the_waiting(void **state)
+{
+    (void)state;
+    phial_engine *e = engine_with(1, PHIAL_KV_F32, 32);
+    phial_session *pair[] = {session_of(e), session_of(e)};
+    const phial_tokens lists[] = {{IDS, N_IDS}, {IDS, 3}};
+    assert_int_equal(
+        phial_session_on_activation(pair[0], 1u << PHIAL_ACT_LN, cancel_another, pair[1], NULL),
+        PHIAL_OK);
+    phial_error err = {0};
+    assert_int_equal(phial_session_sync_batch(pair, lists, 2, &err), PHIAL_ERR_CANCELLED);
+    assert_int_equal(phial_session_tokens(pair[0]).n, 0); /* not even the first chunk was ended */
+    assert_int_equal(phial_session_on_activation(pair[0], 0, NULL, NULL, NULL), PHIAL_OK);
+    assert_int_equal(phial_session_sync_batch(pair, lists, 2, &err), PHIAL_OK);
+    phial_session_free(pair[0]);
+    phial_session_free(pair[1]);
+    phial_engine_free(e);
+}
+
 static const char *snapshot_path(void)
 {
     static char path[64];
@@ -374,6 +400,7 @@ int main(void)
         cmocka_unit_test(common_beginnings_are_reused),
         cmocka_unit_test(impossible_lists_are_refused),
         cmocka_unit_test(cancelling_keeps_whole_chunks),
+        cmocka_unit_test(cancelling_the_waiting),
         cmocka_unit_test(snapshots_go_on_with_the_same_bits),
         cmocka_unit_test(damaged_snapshots_are_refused),
         cmocka_unit_test(shrunken_files_are_noticed),

@@ -34,6 +34,7 @@ need_build_packages() {
     need pkg-config pkg-config
     need_lib jansson libjansson-dev
     need_lib libxxhash libxxhash-dev
+    need_lib libedit libedit-dev
 }
 
 apt() {

@@ -3,8 +3,13 @@
 #define PHIAL_PHIAL_H
 
 #include "phial/error.h"
+#include "phial/generate.h"
 #include "phial/model.h"
+#include "phial/prompt.h"
+#include "phial/sampler.h"
 #include "phial/session.h"
+#include "phial/stop.h"
+#include "phial/text.h"
 #include "phial/tokenizer.h"
 
 #ifdef __cplusplus

@@ -32,7 +32,7 @@ static struct guard_slot {
     atomic_bool lost;
 } guard_slots[PH_MAP_MAX];
 static atomic_size_t guard_page_bytes; /* asked once: the handler must not */
-static int guard_users; /* under the lock, like the handler itself */
+static int guard_users;                /* under the lock, like the handler itself */
 static atomic_flag guard_lock = ATOMIC_FLAG_INIT;
 static struct sigaction guard_previous;
 
@@ -93,7 +93,8 @@ static void guard_enter(void)
     guard_users++;
     atomic_store(&guard_page_bytes, (size_t)sysconf(_SC_PAGESIZE));
     if (!guard_installed()) {
-        struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
+        /* On the signal stack, if the thread has one: runtimes such as Go's rely on that. */
+        struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
         sigemptyset(&action.sa_mask);
         sigaction(SIGBUS, &action, &guard_previous);
     }

@@ -45,8 +45,12 @@ typedef enum ph_map_advice {
  * the file on the next touch). */
 void ph_map_advise(const ph_map *map, size_t offset, size_t len, ph_map_advice advice);
 
-/* Reads a whole file (or, path "-", standard input) of at most limit bytes. */
+/* Reads a whole file (or, path "-", standard input) of at most limit bytes. For what the user
+ * names: a pipe or a device will do, and may be waited for. */
 phial_status ph_file_read(ph_buf *out, const char *path, size_t limit, phial_error *err);
+/* The same for files that are part of something, such as a model's folder: anything but a regular
+ * file is PHIAL_ERR_BAD_INPUT, and nothing is waited for. */
+phial_status ph_file_read_regular(ph_buf *out, const char *path, size_t limit, phial_error *err);
 
 typedef enum ph_file_kind {
     PH_FILE_MISSING,
@@ -64,7 +68,9 @@ char *ph_path_join(const char *dir, const char *name, phial_error *err);
 const char *ph_path_base(const char *path);
 
 /* Writing a file that is there whole or not at all: bytes go to a temporary name in the same
- * folder; commit syncs and renames; close without commit removes it. */
+ * folder; commit syncs and renames; close without commit removes it. A symbolic link stays, the
+ * file behind it is replaced. What is there and no regular file (a pipe, /dev/null) is never
+ * replaced: it gets the bytes as they come, and cannot be patched. */
 typedef struct ph_writer ph_writer;
 phial_status ph_writer_open(ph_writer **out, const char *path, phial_error *err);
 phial_status ph_writer_write(ph_writer *w, const void *bytes, size_t n, phial_error *err);

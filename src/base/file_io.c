@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -49,6 +52,22 @@ phial_status ph_file_read(ph_buf *out, const char *path, size_t limit, phial_err
         return ph_err_errno(err, errno, "%s", path);
     }
     phial_status status = read_all(out, fd, path, limit, err);
+    close(fd);
+    return status;
+}
+
+phial_status ph_file_read_regular(ph_buf *out, const char *path, size_t limit, phial_error *err)
+{
+    /* O_NONBLOCK: opening a FIFO must not wait for a writer; regular files do not care. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return ph_err_errno(err, errno, "%s", path);
+    }
+    struct stat st;
+    phial_status status =
+        fstat(fd, &st) == 0 && S_ISREG(st.st_mode)
+            ? read_all(out, fd, path, limit, err)
+            : ph_err_set(err, PHIAL_ERR_BAD_INPUT, "%s: is not a regular file", path);
     close(fd);
     return status;
 }
@@ -96,21 +115,28 @@ const char *ph_path_base(const char *path)
 }
 
 #define WRITER_BUFFER (256u << 10)
+#define TEMP_TRIES    100
 
 struct ph_writer {
-    char *path;
-    char *temp;
+    char *path; /* where the bytes end up; symbolic links followed */
+    char *temp; /* NULL: straight into path, which is no regular file */
     int fd;
     uint64_t flushed; /* bytes handed to the system */
     size_t pending;   /* bytes in buffer */
     uint8_t *buffer;
 };
 
+/* At an offset of the temporary file; into a pipe or a device, which has none, at its end. */
+static ssize_t write_some(const ph_writer *w, uint64_t at, const uint8_t *bytes, size_t n)
+{
+    return w->temp != NULL ? pwrite(w->fd, bytes, n, (off_t)at) : write(w->fd, bytes, n);
+}
+
 static phial_status write_fully(ph_writer *w, uint64_t at, const uint8_t *bytes, size_t n,
                                 phial_error *err)
 {
     while (n > 0) {
-        ssize_t k = pwrite(w->fd, bytes, n, (off_t)at);
+        ssize_t k = write_some(w, at, bytes, n);
         if (k < 0 && errno == EINTR) {
             continue;
         }
@@ -134,6 +160,59 @@ static phial_status writer_flush(ph_writer *w, phial_error *err)
     return status;
 }
 
+/* A name nobody has, made with the permissions of any new file. */
+static phial_status open_temp(ph_writer *w, phial_error *err)
+{
+    int dir = (int)(ph_path_base(w->path) - w->path);
+    size_t temp_bytes = strlen(w->path) + 32;
+    w->temp = ph_alloc(temp_bytes, 1, err);
+    if (w->temp == NULL) {
+        return PHIAL_ERR_NO_MEMORY;
+    }
+    for (uint64_t i = 0; i < TEMP_TRIES && w->fd < 0; i++) {
+        uint64_t seed[] = {ph_clock_ns(), (uint64_t)getpid(), i};
+        /* Of a long name only the beginning: with the rest it could be too long for a folder. */
+        snprintf(w->temp, temp_bytes, "%.*s.%.200s.%08x", dir, w->path, w->path + dir,
+                 (unsigned)(ph_hash64(seed, sizeof seed, 0) & 0xffffffff));
+        w->fd = open(w->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (w->fd < 0 && errno != EEXIST) {
+            break;
+        }
+    }
+    return w->fd >= 0 ? PHIAL_OK : ph_err_errno(err, errno, "%s: creating the file", w->path);
+}
+
+/* The file behind a symbolic link, so that the link stays one; any other path, and a link that
+ * leads nowhere, as it is. */
+static char *resolve(const char *path, phial_error *err)
+{
+    struct stat st;
+    char *real = NULL;
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+        real = ph_alloc(PATH_MAX, 1, err);
+        if (real == NULL || realpath(path, real) != NULL) {
+            return real;
+        }
+    }
+    ph_free(real);
+    return ph_strdup(path, err);
+}
+
+static phial_status open_target(ph_writer *w, phial_error *err)
+{
+    switch (ph_file_kind_of(w->path)) {
+    case PH_FILE_DIRECTORY:
+        return ph_err_errno(err, EISDIR, "%s: creating the file", w->path);
+    case PH_FILE_OTHER:
+        w->fd = open(w->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        return w->fd >= 0 ? PHIAL_OK : ph_err_errno(err, errno, "%s", w->path);
+    case PH_FILE_MISSING:
+    case PH_FILE_REGULAR:
+        break;
+    }
+    return open_temp(w, err);
+}
+
 phial_status ph_writer_open(ph_writer **out, const char *path, phial_error *err)
 {
     phial_status status = PHIAL_ERR_NO_MEMORY;
@@ -142,25 +221,11 @@ phial_status ph_writer_open(ph_writer **out, const char *path, phial_error *err)
         return status;
     }
     w->fd = -1;
-    size_t temp_bytes = strlen(path) + 16;
-    w->path = ph_strdup(path, err);
-    w->temp = w->path == NULL ? NULL : ph_alloc(temp_bytes, 1, err);
-    w->buffer = w->temp == NULL ? NULL : ph_alloc(WRITER_BUFFER, 1, err);
-    if (w->buffer == NULL) {
-        goto done;
+    w->path = resolve(path, err);
+    w->buffer = w->path == NULL ? NULL : ph_alloc(WRITER_BUFFER, 1, err);
+    if (w->buffer != NULL) {
+        status = open_target(w, err);
     }
-    int dir = (int)(ph_path_base(path) - path);
-    snprintf(w->temp, temp_bytes, "%.*s.%s.XXXXXX", dir, path, path + dir);
-    w->fd = mkostemp(w->temp, O_CLOEXEC);
-    if (w->fd < 0) {
-        status = ph_err_errno(err, errno, "%s: creating the file", path);
-        goto done;
-    }
-    mode_t mask = umask(0);
-    umask(mask);
-    fchmod(w->fd, 0666 & ~mask);
-    status = PHIAL_OK;
-done:
     if (status == PHIAL_OK) {
         *out = w;
     } else {
@@ -204,6 +269,9 @@ phial_status ph_writer_patch(ph_writer *w, uint64_t offset, const void *bytes, s
     if (!ph_add_u64(&end, offset, n) || end > ph_writer_offset(w)) {
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "%s: patching beyond what was written", w->path);
     }
+    if (w->temp == NULL) {
+        return ph_err_set(err, PHIAL_ERR_IO, "%s: only a regular file will do here", w->path);
+    }
     phial_status status = writer_flush(w, err);
     return status == PHIAL_OK ? write_fully(w, offset, bytes, n, err) : status;
 }
@@ -228,7 +296,7 @@ static void sync_folder(const char *path)
 phial_status ph_writer_commit(ph_writer *w, phial_error *err)
 {
     phial_status status = writer_flush(w, err);
-    if (status != PHIAL_OK) {
+    if (status != PHIAL_OK || w->temp == NULL) {
         return status;
     }
     if (fsync(w->fd) != 0) {
@@ -250,7 +318,9 @@ void ph_writer_close(ph_writer *w)
     }
     if (w->fd >= 0) {
         close(w->fd);
-        unlink(w->temp);
+        if (w->temp != NULL) {
+            unlink(w->temp);
+        }
     }
     ph_free(w->path);
     ph_free(w->temp);

@@ -48,15 +48,16 @@ static inline void relax(void)
 
 typedef bool (*ready_fn)(ph_pool *pool, unsigned seen);
 
+/* Both looks are sequentially consistent, like the stores they wait for: see wake_sleepers(). */
 static bool new_generation(ph_pool *pool, unsigned seen)
 {
-    return atomic_load_explicit(&pool->generation, memory_order_acquire) != seen;
+    return atomic_load(&pool->generation) != seen;
 }
 
 static bool all_finished(ph_pool *pool, unsigned seen)
 {
     (void)seen;
-    return atomic_load_explicit(&pool->running, memory_order_acquire) == 0;
+    return atomic_load(&pool->running) == 0;
 }
 
 static bool spin_until(ph_pool *pool, ready_fn ready, unsigned seen)
@@ -87,11 +88,11 @@ static void wait_until(ph_pool *pool, pthread_cond_t *cond, ready_fn ready, unsi
     pthread_mutex_unlock(&pool->mutex);
 }
 
-/* Sequential consistency between the caller's store (generation or running) and this load pairs
- * with the sleeper's increment before its last look: one of the two sees the other. */
+/* The caller stores (generation or running) and then looks for sleepers; a sleeper counts itself
+ * and then looks for the store. All four are sequentially consistent: one of the two sees the
+ * other. */
 static void wake_sleepers(ph_pool *pool, pthread_cond_t *cond)
 {
-    atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load(&pool->sleepers) > 0) {
         pthread_mutex_lock(&pool->mutex);
         pthread_cond_broadcast(cond);

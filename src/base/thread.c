@@ -116,6 +116,19 @@ static int climb(const char *root, char *sub, int best)
     }
 }
 
+/* Is the controller "cpu" in a list such as "cpu,cpuacct"? */
+static bool lists_cpu(const char *controllers)
+{
+    for (const char *p = controllers; *p != '\0'; p += p[0] == ',') {
+        size_t n = strcspn(p, ",");
+        if (n == 3 && memcmp(p, "cpu", 3) == 0) {
+            return true;
+        }
+        p += n;
+    }
+    return false;
+}
+
 static int cgroup_count(int best)
 {
     FILE *f = fopen("/proc/self/cgroup", "re");
@@ -137,7 +150,7 @@ static int cgroup_count(int best)
         }
         if (controllers[0] == '\0') {
             best = climb("/sys/fs/cgroup", sub, best);
-        } else if (strstr(controllers, "cpu") != NULL && strstr(controllers, "cpuset") == NULL) {
+        } else if (lists_cpu(controllers)) {
             best = climb("/sys/fs/cgroup/cpu", sub, best);
         }
     }

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/utf8.h"
 
 static int out_errno;
 static volatile sig_atomic_t interrupted;
@@ -83,15 +84,37 @@ bool ph_out_foreign(ph_str s, bool keep_layout)
     return ok;
 }
 
+/* JSON may hold DEL and U+0080..U+009F as they are, and a terminal would obey some of them. They
+ * only occur inside strings, where they can be written as numbers. */
+static void escape_controls(ph_buf *out, ph_str json)
+{
+    for (size_t i = 0; i < json.n;) {
+        size_t len;
+        uint32_t c = ph_utf8_decode((const uint8_t *)json.p + i, json.n - i, &len);
+        if (c >= 0x7f && c <= 0x9f)
+            ph_buf_addf(out, "\\u%04x", (unsigned)c);
+        else
+            ph_buf_add(out, json.p + i, len);
+        i += len;
+    }
+}
+
 phial_status ph_out_json(ph_json *root, phial_error *err)
 {
-    ph_buf buf;
+    ph_buf buf, shown;
     ph_buf_init(&buf, 0);
+    ph_buf_init(&shown, 0);
     phial_status st = ph_json_write(&buf, root, 0, err);
+    if (st == PHIAL_OK && isatty(STDOUT_FILENO)) {
+        escape_controls(&shown, (ph_str){buf.data, buf.len});
+        st = ph_buf_status(&shown, err);
+    }
     if (st == PHIAL_OK) {
-        ph_out_bytes(buf.data, buf.len);
+        const ph_buf *text = shown.len > 0 ? &shown : &buf;
+        ph_out_bytes(text->data, text->len);
         ph_out_str("\n");
     }
+    ph_buf_free(&shown);
     ph_buf_free(&buf);
     ph_json_free(root);
     return st;

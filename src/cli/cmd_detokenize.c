@@ -52,8 +52,9 @@ static phial_status read_ids(ph_buf *ids, const ph_args *args, phial_error *err)
 static phial_status run(const ph_args *args, phial_error *err)
 {
     phial_tokenizer *tokenizer = NULL;
-    ph_buf ids;
+    ph_buf ids, text;
     ph_buf_init(&ids, 0);
+    ph_buf_init(&text, 0);
     phial_status st = phial_tokenizer_open(&tokenizer, ph_args_str(args, "model"), err);
     if (st == PHIAL_OK)
         st = read_ids(&ids, args, err);
@@ -61,10 +62,15 @@ static phial_status run(const ph_args *args, phial_error *err)
         uint32_t id;
         size_t n;
         memcpy(&id, ids.data + i, sizeof id);
-        const char *text = phial_tokenizer_text(tokenizer, id, &n);
-        if (!ph_out_bytes(text, n))
-            break;
+        const char *piece = phial_tokenizer_text(tokenizer, id, &n);
+        ph_buf_add(&text, piece, n);
     }
+    /* In one piece: a character may be spread over tokens, and is judged whole. */
+    if (st == PHIAL_OK)
+        st = ph_buf_status(&text, err);
+    if (st == PHIAL_OK)
+        ph_out_foreign((ph_str){text.data, text.len}, true);
+    ph_buf_free(&text);
     ph_buf_free(&ids);
     phial_tokenizer_close(tokenizer);
     return st;
@@ -96,8 +102,10 @@ static const ph_cmd_example examples[] = {
 
 const ph_cmd ph_cmd_detokenize = {
     .details =
-        "Writes the exact bytes of the tokens, without a newline behind them. Ids that stand "
-        "for no text (the padding of a vocabulary) give nothing.",
+        "Writes the exact bytes of the tokens, without a newline behind them; on a terminal, "
+        "control "
+        "characters and invalid UTF-8 are shown as \\xNN. Ids that stand for no text (the padding "
+        "of a vocabulary) give nothing.",
     .opts = opts,
     .positionals = positionals,
     .examples = examples,

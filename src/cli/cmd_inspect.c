@@ -162,7 +162,7 @@ static phial_status read_config(subject *s, phial_error *err)
     if (!path)
         return PHIAL_ERR_NO_MEMORY;
     if (ph_file_kind_of(path) == PH_FILE_REGULAR) {
-        status = ph_file_read(&text, path, PH_HF_MAX_FILE, err);
+        status = ph_file_read_regular(&text, path, PH_HF_MAX_FILE, err);
         if (status == PHIAL_OK) {
             s->config = ph_json_parse(text.data ? text.data : "", text.len, err);
             if (!s->config)

@@ -81,8 +81,7 @@ void ph_usage_line(ph_buf *out, const ph_cmd_row *row)
         ph_buf_addf(out, pos->optional ? " [%s%s]" : " %s%s", pos->name, pos->many ? "..." : "");
 }
 
-/* The phrase, what the value may be, and what it is when not given. */
-static void option_help(ph_buf *text, const ph_opt *opt)
+void ph_usage_option(ph_buf *text, const ph_opt *opt)
 {
     char takes[256];
     ph_buf_add_str(text, opt->help);
@@ -113,7 +112,7 @@ static void add_options(ph_buf *out, const ph_cmd *cmd)
         snprintf(left, sizeof left, "%s--%s%s%s", letter, opt->name, opt->arg ? " " : "",
                  opt->arg ? opt->arg : "");
         ph_buf_clear(&text);
-        option_help(&text, opt);
+        ph_usage_option(&text, opt);
         add_entry(out, left, text.data ? text.data : "");
     }
     add_entry(out, "-h, --help", "show this");

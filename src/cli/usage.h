@@ -11,6 +11,9 @@ void ph_usage_overview(ph_buf *out);
 /* "phial tokenize -m MODEL [options] [TEXT]" */
 void ph_usage_line(ph_buf *out, const ph_cmd_row *row);
 
+/* An option's phrase, what its value may be, and what it is when not given. */
+void ph_usage_option(ph_buf *out, const ph_opt *opt);
+
 /* Everything about one command. */
 void ph_usage_command(ph_buf *out, const ph_cmd_row *row);
 

@@ -311,7 +311,7 @@ phial_status ph_hfconfig_read(ph_hfconfig *out, const char *path, phial_error *e
 {
     ph_buf text;
     ph_buf_init(&text, 0);
-    phial_status status = ph_file_read(&text, path, PH_HF_MAX_FILE, err);
+    phial_status status = ph_file_read_regular(&text, path, PH_HF_MAX_FILE, err);
     if (status == PHIAL_OK) {
         status = ph_hfconfig_parse(out, text.data ? text.data : "", text.len, err);
         if (status != PHIAL_OK)

@@ -70,14 +70,15 @@ const char *ph_name_fault(ph_str name, size_t max)
         return "is empty";
     if (name.n > max)
         return "is too long";
-    for (size_t i = 0; i < name.n; i++) {
-        uint8_t c = (uint8_t)name.p[i];
+    size_t len;
+    for (size_t i = 0; i < name.n; i += len) {
+        uint32_t c = ph_utf8_decode((const uint8_t *)name.p + i, name.n - i, &len);
         if (c == 0)
             return "holds a NUL byte";
-        if (c < 0x20 || c == 0x7f)
+        if (c < 0x20 || (c >= 0x7f && c <= 0x9f))
             return "holds a control character";
+        if (c == PH_UTF8_INVALID)
+            return "is not valid UTF-8";
     }
-    if (!ph_utf8_valid((const uint8_t *)name.p, name.n))
-        return "is not valid UTF-8";
     return NULL;
 }

@@ -243,7 +243,7 @@ static phial_status open_shards(ph_safetensors **out, const char *dir, const cha
     shard_index *index = NULL;
     ph_buf text;
     ph_buf_init(&text, 0);
-    phial_status status = ph_file_read(&text, index_path, PH_ST_MAX_INDEX, err);
+    phial_status status = ph_file_read_regular(&text, index_path, PH_ST_MAX_INDEX, err);
     if (status != PHIAL_OK)
         goto done;
     index = ph_alloc(1, sizeof *index, err);

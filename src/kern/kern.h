@@ -101,8 +101,9 @@ typedef struct ph_kern {
      * lanes by halving; y = (x - mean) / sqrt(var + eps) * weight + bias. y may be x. */
     void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t n,
                       float eps);
-    /* y = gelu_new(x), the tanh form; y may be x. Within 4 ulp of max(|y|, |x|/4096) for every
-     * finite x; -inf gives NaN, as the formula does. Elements do not influence each other. */
+    /* y = gelu_new(x), the tanh form; y may be x. For finite x within 2 eps |x|, and above -8
+     * within 90 eps |y| in the vector kernels; -inf gives NaN, as the formula does. Elements do
+     * not influence each other. */
     void (*gelu)(float *y, const float *x, size_t n);
     /* y = (a + b) + c; y may be any of them. */
     void (*add3)(float *y, const float *a, const float *b, const float *c, size_t n);

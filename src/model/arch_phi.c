@@ -210,6 +210,29 @@ static phial_status recognise(binder *b)
     return status == PHIAL_OK ? status : ph_err_context(b->err, status, "%s", m->path);
 }
 
+static void count_layer(phial_model *m, const phi_layer *layer)
+{
+    const ph_mat *const mats[] = {&layer->q,   &layer->k,  &layer->v,
+                                  &layer->out, &layer->up, &layer->down};
+    for (size_t i = 0; i < sizeof mats / sizeof *mats; i++) {
+        ph_model_count(m, mats[i], false);
+    }
+}
+
+/* A block behind the last one: computing without it would be wrong in silence. */
+static phial_status check_no_more_blocks(const binder *b)
+{
+    uint32_t n = b->model->hp.n_layer;
+    char name[PH_PHI_NAME_BYTES];
+    if (!has(b, PH_PHI_FFN_UP, n)) {
+        return PHIAL_OK;
+    }
+    ph_phi_name(name, b->layout, (ph_phi_ref){PH_PHI_FFN_UP, PH_PHI_WEIGHT, n}, n);
+    return ph_err_set(b->err, PHIAL_ERR_BAD_INPUT,
+                      "%s: tensor '%s' belongs to a layer behind the last of %u", b->model->path,
+                      name, (unsigned)n);
+}
+
 static phial_status bind_weights(phial_model *m, phial_error *err)
 {
     binder b = {.model = m, .err = err};
@@ -235,11 +258,18 @@ static phial_status bind_weights(phial_model *m, phial_error *err)
         status = bind_layer(&b, i, &w->layers[i]);
     }
     if (status == PHIAL_OK) {
+        status = check_no_more_blocks(&b);
+    }
+    if (status == PHIAL_OK) {
         status = bind_norm(&b, PH_PHI_OUTPUT_NORM, 0, &w->final_ln);
     }
     if (status == PHIAL_OK) {
         status = bind_head(&b, w);
     }
+    for (uint32_t i = 0; i < hp->n_layer && status == PHIAL_OK; i++) {
+        count_layer(m, &w->layers[i]);
+    }
+    ph_model_count(m, &w->head, true);
     m->weights = w;
     return status;
 }

@@ -228,7 +228,7 @@ static phial_status put_side_files(const job *j, ph_gguf_writer *w, phial_error 
         else if (ph_file_kind_of(path) == PH_FILE_REGULAR) {
             names[n] = ph_convert_side_files[i];
             ph_buf_init(&contents[n], 0);
-            status = ph_file_read(&contents[n++], path, PH_CONVERT_MAX_SIDE_FILE, err);
+            status = ph_file_read_regular(&contents[n++], path, PH_CONVERT_MAX_SIDE_FILE, err);
         }
         ph_free(path);
     }

@@ -45,7 +45,7 @@ static phial_status read_text(const vocab *v, const char *name, ph_buf *out, boo
     if (!path)
         return PHIAL_ERR_NO_MEMORY;
     *found = ph_file_kind_of(path) == PH_FILE_REGULAR;
-    phial_status status = *found ? ph_file_read(out, path, MAX_JSON, err) : PHIAL_OK;
+    phial_status status = *found ? ph_file_read_regular(out, path, MAX_JSON, err) : PHIAL_OK;
     ph_free(path);
     return status;
 }

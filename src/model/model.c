@@ -14,6 +14,13 @@ void phial_model_options_default(phial_model_options *options)
     *options = (phial_model_options){.size = sizeof *options};
 }
 
+void ph_model_count(phial_model *model, const ph_mat *mat, bool head)
+{
+    uint64_t macs = (uint64_t)mat->n_out * mat->n_in;
+    model->step_bytes += (uint64_t)mat->n_out * ph_dtype_row_bytes(mat->type, mat->n_in);
+    *(head ? &model->head_macs : &model->layer_macs) += macs;
+}
+
 const ph_hparams *ph_model_hparams(const phial_model *model)
 {
     return &model->hp;
@@ -172,8 +179,9 @@ phial_status phial_model_fingerprint(const phial_model *m, char out[PHIAL_FINGER
         return status;
     }
     const ph_hparams *hp = &m->hp;
-    const double numbers[] = {hp->n_head,     hp->n_head_kv,   hp->n_rot,     hp->norm_eps,
-                              hp->rope_theta, hp->rope_factor, hp->tied_head, hp->n_ctx_max};
+    const double numbers[] = {hp->n_head,      hp->n_head_kv,  hp->n_rot,
+                              hp->norm_eps,    hp->rope_theta, hp->rope_scaling,
+                              hp->rope_factor, hp->tied_head,  hp->n_ctx_max};
     ph_hasher_add(h, numbers, sizeof numbers);
     for (size_t i = 0; i < ph_source_n_tensors(m->source); i++) {
         ph_tensor_ref t = ph_source_tensor_at(m->source, i);

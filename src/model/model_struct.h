@@ -28,7 +28,13 @@ struct phial_model {
     ph_arena arena; /* small tensors as f32, tables, the architecture's own structs */
     const void *weights;
     const float *rope_cos, *rope_sin; /* [n_ctx_max][n_rot / 2] */
+    /* What a step costs: bytes of the matrices it reads, and multiply-adds per row in the layers
+     * and in the head. Set by bind(). */
+    uint64_t step_bytes, layer_macs, head_macs;
 };
+
+/* Adds a matrix to the cost of a step. */
+void ph_model_count(phial_model *model, const ph_mat *mat, bool head);
 
 const ph_hparams *ph_model_hparams(const phial_model *model);
 

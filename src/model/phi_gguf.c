@@ -21,6 +21,13 @@ phial_status ph_phi_gguf_read(ph_hparams *out, const ph_gguf *g, phial_error *er
     const ph_gguf_tensor *embd = ph_gguf_tensor_find(g, "token_embd.weight");
     if (!embd)
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "tensor 'token_embd.weight' is missing");
+    char name[PH_PHI_NAME_BYTES];
+    ph_phi_name(name, PH_PHI_LAYOUT_GGUF, (ph_phi_ref){PH_PHI_FFN_UP, PH_PHI_WEIGHT, out->n_layer},
+                out->n_layer);
+    if (ph_gguf_tensor_find(g, name))
+        return ph_err_set(err, PHIAL_ERR_BAD_INPUT,
+                          "tensor '%s' belongs to a layer behind the last of %u", name,
+                          out->n_layer);
     out->n_vocab = embd->dims[1] <= PH_MAX_VOCAB ? (uint32_t)embd->dims[1] : UINT32_MAX;
     out->tied_head = !ph_gguf_tensor_find(g, "output.weight");
     out->qk_norm = ph_gguf_tensor_find(g, "blk.0.attn_q_norm.weight") != NULL;

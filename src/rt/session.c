@@ -157,9 +157,16 @@ static void begin_sync(phial_session *s, const phial_tokens *list)
     }
 }
 
+typedef struct sync_call {
+    phial_engine *engine;
+    phial_session *const *sessions;
+    size_t n_sessions;
+    size_t n_parts;
+} sync_call;
+
 static void take_logits(void *user, size_t part, size_t position, const float *logits)
 {
-    phial_engine *e = user;
+    const phial_engine *e = ((sync_call *)user)->engine;
     phial_session *s = e->part_of[part];
     if (s->on_logits != NULL) {
         s->on_logits(s->logits_user, position, logits);
@@ -171,22 +178,16 @@ static void take_logits(void *user, size_t part, size_t position, const float *l
 
 static void pass_activation(void *user, size_t part, const phial_activation_event *event)
 {
-    phial_session *s = ((phial_engine *)user)->part_of[part];
+    phial_session *s = ((sync_call *)user)->engine->part_of[part];
     s->tap(s->tap_user, event);
 }
 
-typedef struct sync_call {
-    phial_engine *engine;
-    phial_session *const *sessions;
-    size_t n_sessions;
-    size_t n_parts;
-} sync_call;
-
+/* Those that have no rows in the running step count too: their sync is running. */
 static bool any_cancelled(void *user)
 {
-    phial_engine *e = user;
-    for (size_t i = 0; i < e->n_parts && e->part_of[i] != NULL; i++) {
-        if (atomic_load_explicit(&e->part_of[i]->cancel, memory_order_relaxed)) {
+    const sync_call *call = user;
+    for (size_t i = 0; i < call->n_sessions; i++) {
+        if (atomic_load_explicit(&call->sessions[i]->cancel, memory_order_relaxed)) {
             return true;
         }
     }
@@ -249,7 +250,7 @@ static phial_status run_sync(sync_call *call, phial_error *err)
             .parts = e->parts,
             .n_parts = call->n_parts,
             .n_rows = rows,
-            .user = e,
+            .user = call,
             .on_logits = take_logits,
             .on_activation = pass_activation,
             .cancelled = any_cancelled,

@@ -2,8 +2,9 @@
  *
  * Layout, little-endian, all sizes known from the header:
  *   64 bytes of header (struct header below)
- *   build     text, build_bytes: library version and instruction set, since both decide about bits
- *   tokens    n_tokens x int32
+ *   build     text, build_bytes: library version, instruction set and compiler, since all of them
+ *             decide about bits
+ *   tokens    n_tokens x uint32
  *   logits    n_vocab x f32, if has_logits
  *   pages     n_pages x page_bytes, the KV cache as it is in memory
  *   checksum  XXH3-128 of everything before
@@ -36,6 +37,7 @@ _Static_assert(sizeof(header) == 64, "the header has no padding");
 
 #define SNAPSHOT_VERSION 1
 #define CHECKSUM_BYTES   16
+#define BUILD_MAX        128
 
 /* Sizes of the parts behind the header. */
 typedef struct parts {
@@ -55,9 +57,10 @@ static parts parts_of(const phial_session *s, size_t n_tokens, size_t build_byte
     };
 }
 
-static int describe_build(const phial_engine *e, char out[64])
+static size_t describe_build(const phial_engine *e, char out[BUILD_MAX])
 {
-    return snprintf(out, 64, "%s %s", phial_version(), e->kern.isa);
+    int n = snprintf(out, BUILD_MAX, "%s %s %s", phial_version(), e->kern.isa, __VERSION__);
+    return n < BUILD_MAX ? (size_t)n : BUILD_MAX - 1;
 }
 
 /* Writes and hashes. */
@@ -69,8 +72,8 @@ static phial_status put(ph_writer *w, ph_hasher *h, const void *bytes, size_t n,
 
 static phial_status write_all(const phial_session *s, ph_writer *w, ph_hasher *h, phial_error *err)
 {
-    char build[64], fingerprint[PHIAL_FINGERPRINT_BYTES];
-    int build_bytes = describe_build(s->engine, build);
+    char build[BUILD_MAX], fingerprint[PHIAL_FINGERPRINT_BYTES];
+    size_t build_bytes = describe_build(s->engine, build);
     phial_status status = phial_model_fingerprint(s->engine->model, fingerprint, err);
     if (status != PHIAL_OK) {
         return status;
@@ -82,7 +85,7 @@ static phial_status write_all(const phial_session *s, ph_writer *w, ph_hasher *h
                    .has_logits = s->has_logits};
     memcpy(head.magic, MAGIC, sizeof head.magic);
     memcpy(head.fingerprint, fingerprint, sizeof head.fingerprint);
-    parts p = parts_of(s, s->n_held, (size_t)build_bytes, s->has_logits);
+    parts p = parts_of(s, s->n_held, build_bytes, s->has_logits);
     status = put(w, h, &head, sizeof head, err);
     if (status == PHIAL_OK) {
         status = put(w, h, build, p.build, err);
@@ -123,8 +126,8 @@ phial_status phial_session_save(const phial_session *s, const char *path, phial_
 static phial_status check_header(const phial_session *s, const header *head, const char *build,
                                  phial_error *err)
 {
-    char own_build[64], fingerprint[PHIAL_FINGERPRINT_BYTES];
-    int own_bytes = describe_build(s->engine, own_build);
+    char own_build[BUILD_MAX], fingerprint[PHIAL_FINGERPRINT_BYTES];
+    size_t own_bytes = describe_build(s->engine, own_build);
     phial_status status = phial_model_fingerprint(s->engine->model, fingerprint, err);
     if (status != PHIAL_OK) {
         return status;
@@ -135,7 +138,7 @@ static phial_status check_header(const phial_session *s, const header *head, con
     if (head->kv_type != (uint32_t)s->engine->layout.shape.type) {
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "it was made with another KV type");
     }
-    if (head->build_bytes != (uint32_t)own_bytes || memcmp(build, own_build, head->build_bytes)) {
+    if (head->build_bytes != own_bytes || memcmp(build, own_build, head->build_bytes)) {
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "it was made by phial %.*s, this is %s",
                           (int)head->build_bytes, build, own_build);
     }
@@ -178,7 +181,7 @@ static phial_status check(const phial_session *s, const uint8_t *data, size_t si
     if (sum.lo != own.lo || sum.hi != own.hi) {
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "is damaged: the checksum does not agree");
     }
-    if (head->build_bytes >= 64 || head->has_logits > 1 ||
+    if (head->build_bytes >= BUILD_MAX || head->has_logits > 1 ||
         head->build_bytes > size - sizeof *head - CHECKSUM_BYTES) {
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "has an impossible header");
     }

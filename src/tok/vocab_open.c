@@ -9,7 +9,7 @@ static phial_status read_optional(ph_buf *out, const char *dir, const char *name
         return PHIAL_ERR_NO_MEMORY;
     phial_status st = PHIAL_OK;
     if (ph_file_kind_of(path) == PH_FILE_REGULAR) {
-        st = ph_file_read(out, path, PH_VOCAB_MAX_FILE_BYTES, err);
+        st = ph_file_read_regular(out, path, PH_VOCAB_MAX_FILE_BYTES, err);
         if (st == PHIAL_OK && !ph_buf_reserve(out, 1))
             st = ph_buf_status(out, err);
     }
@@ -80,7 +80,7 @@ static phial_status open_json(ph_vocab *v, const char *path, phial_error *err)
 {
     ph_buf text;
     ph_buf_init(&text, 0);
-    phial_status st = ph_file_read(&text, path, PH_VOCAB_MAX_FILE_BYTES, err);
+    phial_status st = ph_file_read_regular(&text, path, PH_VOCAB_MAX_FILE_BYTES, err);
     if (st == PHIAL_OK)
         st = ph_vocab_read_json(v, text.len == 0 ? "" : text.data, text.len, path, err);
     ph_buf_free(&text);

@@ -1,5 +1,5 @@
 /* The probes' loops. Contract: probe.h. */
-#include "probe.h"
+#include "kern/probe.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -192,7 +192,7 @@ static const read_loop read_loops[] = {
 #define N_READ (int)(sizeof read_loops / sizeof read_loops[0])
 
 typedef struct probe_run {
-    const probe *p;
+    const ph_probe *p;
     const unsigned char *bytes;
     size_t n;
 } probe_run;
@@ -223,7 +223,7 @@ static void read_thread(void *arg, int thread, int n_threads)
     }
 }
 
-double probe_fma(const probe *p, double ms)
+double ph_probe_fma(const ph_probe *p, double ms)
 {
     double flops = fma_loops[p->fma_kernel].flops;
     probe_run run = {.p = p, .n = (size_t)(ms * 1e6 * 50 / flops) + 1};
@@ -233,7 +233,7 @@ double probe_fma(const probe *p, double ms)
     return flops * (double)run.n * ph_pool_threads(p->pool) / ns;
 }
 
-double probe_int8(const probe *p, double ms)
+double ph_probe_int8(const ph_probe *p, double ms)
 {
     double ops = int8_loops[p->int8_kernel].flops;
     probe_run run = {.p = p, .n = (size_t)(ms * 1e6 * 100 / ops) + 1};
@@ -243,7 +243,7 @@ double probe_int8(const probe *p, double ms)
     return ops * (double)run.n * ph_pool_threads(p->pool) / ns;
 }
 
-double probe_read(const probe *p, const unsigned char *bytes, size_t n)
+double ph_probe_read(const ph_probe *p, const unsigned char *bytes, size_t n)
 {
     probe_run run = {.p = p, .bytes = bytes, .n = n};
     uint64_t begin = ph_clock_ns();
@@ -252,21 +252,21 @@ double probe_read(const probe *p, const unsigned char *bytes, size_t n)
 }
 
 /* Three rounds over all loops in turn; the one with the best single figure. */
-void probe_init(probe *p, ph_pool *pool, const unsigned char *bytes, size_t n)
+void ph_probe_init(ph_probe *p, ph_pool *pool, const unsigned char *bytes, size_t n)
 {
     double best_fma = 0, best_int8 = 0, best_read = 0;
-    probe try = {.pool = pool};
+    ph_probe try = {.pool = pool};
     *p = try;
     for (int round = 0; round < 3; round++) {
         for (try.fma_kernel = 0; try.fma_kernel < N_FMA; try.fma_kernel++) {
-            double f = fma_loops[try.fma_kernel].usable() ? probe_fma(&try, 20) : 0;
+            double f = fma_loops[try.fma_kernel].usable() ? ph_probe_fma(&try, 20) : 0;
             if (f > best_fma) {
                 best_fma = f;
                 p->fma_kernel = try.fma_kernel;
             }
         }
         for (try.int8_kernel = 0; try.int8_kernel < N_INT8; try.int8_kernel++) {
-            double f = int8_loops[try.int8_kernel].usable() ? probe_int8(&try, 20) : 0;
+            double f = int8_loops[try.int8_kernel].usable() ? ph_probe_int8(&try, 20) : 0;
             if (f > best_int8) {
                 best_int8 = f;
                 p->int8_kernel = try.int8_kernel;
@@ -274,7 +274,7 @@ void probe_init(probe *p, ph_pool *pool, const unsigned char *bytes, size_t n)
         }
         for (try.read_kernel = 0; try.read_kernel < N_READ; try.read_kernel++) {
             double b =
-                n > 0 && read_loops[try.read_kernel].usable() ? probe_read(&try, bytes, n) : 0;
+                n > 0 && read_loops[try.read_kernel].usable() ? ph_probe_read(&try, bytes, n) : 0;
             if (b > best_read) {
                 best_read = b;
                 p->read_kernel = try.read_kernel;
@@ -283,17 +283,17 @@ void probe_init(probe *p, ph_pool *pool, const unsigned char *bytes, size_t n)
     }
 }
 
-const char *probe_fma_name(const probe *p)
+const char *ph_probe_fma_name(const ph_probe *p)
 {
     return fma_loops[p->fma_kernel].name;
 }
 
-const char *probe_int8_name(const probe *p)
+const char *ph_probe_int8_name(const ph_probe *p)
 {
     return int8_loops[p->int8_kernel].name;
 }
 
-const char *probe_read_name(const probe *p)
+const char *ph_probe_read_name(const ph_probe *p)
 {
     return read_loops[p->read_kernel].name;
 }
