@@ -274,7 +274,7 @@ static phial_status take_bias(const ph_json *pair, phial_logit_bias *out, phial_
         ok = ok && ph_json_f64(b, &bias) && fabs(bias) <= FLT_MAX;
     if (!ok)
         return bad("logit_bias", "a list of [id, number]", err);
-    *out = (phial_logit_bias){(int32_t)id, (float)bias};
+    *out = (phial_logit_bias){(uint32_t)id, (float)bias};
     return PHIAL_OK;
 }
 

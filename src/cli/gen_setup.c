@@ -108,7 +108,7 @@ static phial_status read_bias(phial_logit_bias *out, const char *text, phial_err
                           "option --logit-bias: '%s' will not do, it takes ID=B, a token id and a "
                           "number, like 198=-1.5 or 198=-inf",
                           text);
-    *out = (phial_logit_bias){(int32_t)id, (float)bias};
+    *out = (phial_logit_bias){(uint32_t)id, (float)bias};
     return PHIAL_OK;
 }
 
@@ -342,10 +342,10 @@ phial_status ph_gen_session_new(phial_session **out, const ph_gen *gen, const ph
     return st;
 }
 
-static const char *token_text(void *user, int32_t id, size_t *n)
+static const char *token_text(void *user, uint32_t id, size_t *n)
 {
     *n = 0;
-    return user ? phial_tokenizer_text(user, (uint32_t)id, n) : "";
+    return user ? phial_tokenizer_text(user, id, n) : "";
 }
 
 phial_status ph_gen_sampler_new(phial_sampler **out, const ph_gen *gen, const ph_gen_config *config,

@@ -133,7 +133,7 @@ phial_status phial_generation_new(phial_generation **out, const phial_generation
         g->text.len = 0;
     }
     if (status == PHIAL_OK) {
-        status = phial_sampler_accept(o->sampler, (const int32_t *)g->ids, g->n_prompt, err);
+        status = phial_sampler_accept(o->sampler, g->ids, g->n_prompt, err);
     }
     if (status == PHIAL_OK) {
         g->finish = limit_reached(g);
@@ -255,18 +255,18 @@ static phial_status take_token(phial_generation *g, uint32_t id, phial_error *er
 
 static phial_status choose(phial_generation *g, phial_error *err)
 {
-    int32_t id;
+    uint32_t id;
     phial_status status =
         phial_sampler_pick(g->o.sampler, phial_session_logits(g->o.session), &id, err);
     if (status != PHIAL_OK) {
         return ph_err_context(err, status, "token %zu behind a prompt of %zu",
                               g->n_ids - g->n_prompt + 1, g->n_prompt);
     }
-    if (is_end(g, (uint32_t)id)) {
+    if (is_end(g, id)) {
         return finish_with(g, PHIAL_FINISH_STOP, err);
     }
     status = phial_sampler_accept(g->o.sampler, &id, 1, err);
-    return status == PHIAL_OK ? take_token(g, (uint32_t)id, err) : status;
+    return status == PHIAL_OK ? take_token(g, id, err) : status;
 }
 
 static void fail(phial_generation *g, phial_status status, const phial_error *error)

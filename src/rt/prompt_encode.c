@@ -25,8 +25,8 @@ static void put(sink *s, uint32_t id)
 static phial_status take_piece(void *user, const phial_prompt_piece *piece, phial_error *err)
 {
     sink *s = user;
-    if (piece->special >= 0) {
-        put(s, (uint32_t)piece->special);
+    if (piece->special != PHIAL_TOKEN_NONE) {
+        put(s, piece->special);
         return PHIAL_OK;
     }
     phial_status status = phial_encoder_run(s->encoder, piece->text.p, piece->text.n, 0, err);
@@ -71,7 +71,7 @@ static phial_status list_specials(phial_special **out, size_t *n, const phial_to
         if (phial_tokenizer_is_special(t, id) && phial_tokenizer_has_text(t, id)) {
             phial_special *s = &specials[(*n)++];
             s->text.p = phial_tokenizer_text(t, id, &s->text.n);
-            s->id = (int32_t)id;
+            s->id = id;
         }
     }
     *out = specials;
