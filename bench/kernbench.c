@@ -280,7 +280,8 @@ static bool setup(bench *b, phial_error *err)
     ph_probe_init(&b->probe, b->pool, b->weights, b->weight_bytes);
     printf("%s, %d threads, %s weights of %.2f GB; probes: FMA %s, int8 %s, read %s\n", b->kern.isa,
            ph_pool_threads(b->pool), ph_dtype_name(b->type), (double)b->weight_bytes / 1e9,
-           ph_probe_fma_name(&b->probe), ph_probe_int8_name(&b->probe), ph_probe_read_name(&b->probe));
+           ph_probe_fma_name(&b->probe), ph_probe_int8_name(&b->probe),
+           ph_probe_read_name(&b->probe));
     return true;
 }
 

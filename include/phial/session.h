@@ -51,9 +51,9 @@ typedef enum phial_math {
 } phial_math;
 
 typedef struct phial_engine_options {
-    size_t size;   /* set by phial_engine_options_default() */
-    int n_threads; /* 0 (default): what the CPU mask and the cgroup quota allow; at most 512 */
-    phial_math math;       /* default PHIAL_MATH_AUTO */
+    size_t size;     /* set by phial_engine_options_default() */
+    int n_threads;   /* 0 (default): what the CPU mask and the cgroup quota allow; at most 512 */
+    phial_math math; /* default PHIAL_MATH_AUTO */
     phial_kv_type kv_type; /* default PHIAL_KV_AUTO */
     uint32_t n_chunk;      /* tokens run through the model together, 1 .. 4096; default 512 */
     uint32_t n_seq; /* most sessions run through the model together, 1 .. 1024; default 64; in a

@@ -103,7 +103,10 @@ static void print_row(const ph_bench_case *c, const ph_bench_result *r)
     ph_outf("%-8s %8zu %5zu %6zu %10.2f %6.0f%% %8s of %6.1f %-7s %5zu kept %4zu dropped\n",
             c->decode ? "decode" : "prefill", c->decode ? c->n_gen : c->n_prompt, c->n_seq,
             c->depth, r->tok_s, 100 * r->spread, ratio, r->limit,
-            r->memory_bound ? "GB/s" : r->int8 ? "GOP/s" : "GFLOP/s", r->n_kept, r->n_dropped);
+            r->memory_bound ? "GB/s"
+            : r->int8       ? "GOP/s"
+                            : "GFLOP/s",
+            r->n_kept, r->n_dropped);
     ph_out_flush();
 }
 
@@ -317,7 +320,8 @@ static const ph_cmd_example examples[] = {
 const ph_cmd ph_cmd_bench = {
     .details =
         "Measures tokens per second and, for each figure, its ratio to the limit of the machine "
-        "(memory bandwidth, fused multiply-adds, or int8 products in fast arithmetic), which is measured in the same process "
+        "(memory bandwidth, fused multiply-adds, or int8 products in fast arithmetic), which is "
+        "measured in the same process "
         "between slices of the work. Slices whose two probes differ by more than 5% are dropped "
         "and counted.",
     .opts = opts,

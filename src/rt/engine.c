@@ -52,10 +52,8 @@ static phial_status choose_math(phial_engine *e, const phial_engine_options *o, 
     }
     const ph_dtype_info *type = ph_dtype_by_name(ph_str_from(info.weight_type));
     bool quantized = type != NULL && type->block > 1;
-    e->math = o->math != PHIAL_MATH_AUTO ? o->math
-              : quantized                ? PHIAL_MATH_FAST
-                                         : PHIAL_MATH_EXACT;
-    e->kv_type = o->kv_type != PHIAL_KV_AUTO   ? o->kv_type
+    e->math = o->math != PHIAL_MATH_AUTO ? o->math : quantized ? PHIAL_MATH_FAST : PHIAL_MATH_EXACT;
+    e->kv_type = o->kv_type != PHIAL_KV_AUTO  ? o->kv_type
                  : e->math == PHIAL_MATH_FAST ? PHIAL_KV_F16
                                               : PHIAL_KV_F32;
     return PHIAL_OK;
@@ -63,7 +61,7 @@ static phial_status choose_math(phial_engine *e, const phial_engine_options *o, 
 
 static ph_kv_type kv_type_of(const phial_engine *e)
 {
-    return e->kv_type == PHIAL_KV_F16 ? PH_KV_F16
+    return e->kv_type == PHIAL_KV_F16  ? PH_KV_F16
            : e->kv_type == PHIAL_KV_Q8 ? PH_KV_Q8
                                        : PH_KV_F32;
 }
