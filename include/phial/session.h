@@ -139,7 +139,9 @@ typedef enum phial_activation {
     PHIAL_ACT_FC1,        /* [n][n_ff]              before gelu */
     PHIAL_ACT_MLP_OUT,    /* [n][n_embd] */
     PHIAL_ACT_OUT,        /* [n][n_embd]            residual stream after the layer */
-    PHIAL_ACT_FINAL_NORM  /* [n][n_embd]            after the last LayerNorm; layer is -1 */
+    PHIAL_ACT_FINAL_NORM, /* [n][n_embd]            after the last LayerNorm; layer is -1 */
+    PHIAL_ACT_ATTN,       /* [n][n_head * d]        heads side by side, before the projection */
+    PHIAL_ACT_GELU        /* [n][n_ff]              FC1 after gelu, input of the last matrix */
 } phial_activation;
 
 typedef struct phial_activation_event {
@@ -151,11 +153,11 @@ typedef struct phial_activation_event {
     const float *data; /* borrowed for the call */
 } phial_activation_event;
 
-/* The lower-case name used in dumps: "ln", "q_proj", ..., "final_norm"; NULL for an unknown one. */
+/* The lower-case name used in dumps: "ln", "q_proj", ..., "gelu"; NULL for an unknown one. */
 PHIAL_API const char *phial_activation_name(phial_activation what);
 
 /* Sets of activations: 1u << PHIAL_ACT_OUT | 1u << PHIAL_ACT_LN. */
-#define PHIAL_ACT_ALL ((1u << (PHIAL_ACT_FINAL_NORM + 1)) - 1)
+#define PHIAL_ACT_ALL ((1u << (PHIAL_ACT_GELU + 1)) - 1)
 
 /* Calls fn for every activation in the set `which`, on the syncing thread, between operators.
  * Watching never changes a result. What a plain run never forms costs time, and memory that is

@@ -303,7 +303,7 @@ static phial_status prepare(job *j, phial_error *err)
 static phial_status write_model(job *j, const char *dst, phial_error *err)
 {
     ph_gguf_writer *w = j->writer;
-    ph_phi_gguf_put(w, j->hp, ph_str_from(j->options->like), j->quant->type);
+    ph_phi_gguf_put(w, j->hp, ph_str_from(j->options->like), ph_phi_file_type(j->quant->type));
     ph_gguf_put_str(w, "tokenizer.ggml.model", ph_str_from("none"));
     ph_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", false);
     ph_gguf_put_u64(w, "phial.synth.seed", j->options->seed);
