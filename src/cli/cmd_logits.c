@@ -215,7 +215,10 @@ static phial_status open_engine(job *j, const ph_args *args, phial_error *err)
     phial_engine_options_default(&o);
     o.n_threads = (int)ph_args_int(args, "threads");
     o.n_chunk = (uint32_t)ph_args_int(args, "chunk");
-    o.kv_type = (phial_kv_type)ph_args_choice(args, "kv-type");
+    o.math = ph_args_choice(args, "math") == 1 ? PHIAL_MATH_FAST : PHIAL_MATH_EXACT;
+    if (ph_args_given(args, "kv-type")) {
+        o.kv_type = (phial_kv_type)ph_args_choice(args, "kv-type");
+    }
     return status == PHIAL_OK ? phial_engine_new(&j->engine, j->model, &o, err) : status;
 }
 
@@ -292,10 +295,6 @@ static phial_status compute(job *j, const ph_args *args, const id_lists *l, phia
 
 static phial_status check_args(const ph_args *args, phial_error *err)
 {
-    if (strcmp(ph_args_str(args, "math"), "fast") == 0) {
-        return ph_err_set(err, PHIAL_ERR_UNSUPPORTED,
-                          "--math fast: this version computes exactly only");
-    }
     bool batch = ph_args_flag(args, "batch");
     if (batch && (ph_args_flag(args, "all") || ph_args_given(args, "dump"))) {
         return ph_err_set(err, PHIAL_ERR_ARGUMENT,
@@ -384,8 +383,7 @@ static const ph_opt opts[] = {
     {.name = "kv-type",
      .kind = PH_OPT_CHOICE,
      .arg = "TYPE",
-     .help = "what keys and values are rounded to",
-     .fallback = "f32",
+     .help = "what keys and values are rounded to; without it f16 if fast, f32 if exact",
      .choices = KV_TYPES},
     {.name = "dump",
      .kind = PH_OPT_STRING,

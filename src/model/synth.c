@@ -41,6 +41,7 @@ static const struct shape {
     SHAPE("phi-2", 51200, 2560, 10240, 32, 32, 2048, 32),
     SHAPE("phi-1.5", 51200, 2048, 8192, 24, 32, 2048, 32),
     SHAPE("phi-1", 51200, 2048, 8192, 24, 32, 2048, 32),
+    SHAPE("small", 512, 256, 512, 2, 4, 256, 32), /* wide enough for blocks of 256 */
     SHAPE("tiny", 512, 64, 256, 2, 4, 256, 8),
 #undef SHAPE
 };
