@@ -120,7 +120,7 @@ static phial_status do_system(ph_chat *chat, ph_str arg, phial_error *err)
     phial_preset_info info = {.size = sizeof info};
     phial_status st = phial_preset_get_info(chat->preset, &info, err);
     if (st == PHIAL_OK && arg.n == 0) {
-        ph_tell_foreign(chat->config.system.p ? chat->config.system : info.system);
+        ph_tell_text(chat->config.system.p ? chat->config.system : info.system);
         return PHIAL_OK;
     }
     if (st == PHIAL_OK && (ph_str_eq_c(arg, "\"\"") || ph_str_eq_c(arg, "none")))

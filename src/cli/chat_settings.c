@@ -109,7 +109,7 @@ static void show_stop(const ph_chat *chat, char *out, size_t room)
         ph_str_escape(&text, (ph_str){chat->config.stop[i].p, chat->config.stop[i].n}, false);
         ph_buf_add_str(&text, "\"");
     }
-    snprintf(out, room, "%s", text.data ? text.data : "only the preset's");
+    snprintf(out, room, "%s", text.data ? text.data : "the preset's");
     ph_buf_free(&text);
 }
 
@@ -208,7 +208,7 @@ static void show_history(const ph_chat *chat)
     for (size_t i = 0; i < chat->n_turns; i++) {
         const char *who = chat->turns[i].role == PHIAL_ROLE_USER ? "You" : "Model";
         ph_tell("%s:%s", who, i < chat->first ? " (left out)" : "");
-        ph_tell_foreign(chat->turns[i].text);
+        ph_tell_text(chat->turns[i].text);
     }
     ph_tell("(%zu turns)", chat->n_turns);
 }
@@ -220,7 +220,7 @@ static phial_status show_prompt(const ph_chat *chat, phial_error *err)
     ph_buf_init(&text, 0);
     phial_status st = ph_chat_prompt(chat, &text, &n, err);
     if (st == PHIAL_OK) {
-        ph_tell_foreign((phial_text){text.data, text.len});
+        ph_tell_text((phial_text){text.data, text.len});
         ph_tell("(%zu tokens)", n);
     }
     ph_buf_free(&text);
@@ -230,7 +230,7 @@ static phial_status show_prompt(const ph_chat *chat, phial_error *err)
 static void show_model(const ph_chat *chat)
 {
     const phial_model_info *i = &chat->gen.info;
-    ph_tell_foreign(ph_text_of(chat->model_path));
+    ph_tell_text(ph_text_of(chat->model_path));
     ph_tell("  %s, %s, %.3g million parameters, %u layers, context %u of %u, %d threads, kernels "
             "%s",
             i->arch, i->weight_type, (double)i->n_params / 1e6, (unsigned)i->n_layer,
@@ -253,7 +253,7 @@ phial_status ph_chat_show(const ph_chat *chat, ph_str what, phial_error *err)
     } else if (ph_str_eq_c(what, "prompt")) {
         st = show_prompt(chat, err);
     } else if (ph_str_eq_c(what, "preset")) {
-        ph_tell_foreign(ph_text_of(info.json));
+        ph_tell_text(ph_text_of(info.json));
     } else if (ph_str_eq_c(what, "model")) {
         show_model(chat);
     } else {

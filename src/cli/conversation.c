@@ -11,15 +11,16 @@
 
 void ph_tell(const char *fmt, ...)
 {
+    char text[4096];
     va_list ap;
     va_start(ap, fmt);
-    ph_out_flush();
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    if (n >= 0)
+        ph_tell_text((phial_text){text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1});
 }
 
-void ph_tell_foreign(phial_text text)
+void ph_tell_text(phial_text text)
 {
     ph_out_flush();
     ph_buf shown;
@@ -112,7 +113,7 @@ phial_status ph_chat_check(const ph_chat *chat, phial_error *err)
     phial_sampler *sampler = NULL;
     phial_status st = ph_gen_sampler_new(&sampler, &chat->gen, &chat->config, chat->preset, 0, err);
     phial_sampler_free(sampler);
-    return st;
+    return st == PHIAL_OK ? ph_gen_stops_check(&chat->gen, &chat->config, chat->preset, err) : st;
 }
 
 phial_status ph_chat_use_preset(ph_chat *chat, phial_preset *preset, phial_error *err)
