@@ -36,6 +36,7 @@ typedef struct bench {
     ph_probe probe;
     ph_dtype type;
     int n_threads, n_pairs, n_layers;
+    bool fast;
     unsigned char *weights; /* n_layers layers and a head */
     size_t weight_bytes, layer_bytes;
     float *x, *y, *z;
@@ -44,7 +45,7 @@ typedef struct bench {
 typedef struct slice {
     double amount; /* what the work does, in the probe's unit x ns */
     void (*work)(bench *b, const struct slice *s);
-    size_t n, k;
+    size_t m, n, k;
     size_t n_keys;
     unsigned char *pages[32];
     ph_kv_shape shape;
@@ -56,33 +57,37 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double probe_once(bench *b, bool memory)
+typedef enum limit { LIMIT_READ, LIMIT_FMA, LIMIT_INT8 } limit;
+
+static double probe_once(bench *b, limit what)
 {
-    return memory ? ph_probe_read(&b->probe, b->weights, b->weight_bytes)
-                  : ph_probe_fma(&b->probe, 50);
+    return what == LIMIT_READ   ? ph_probe_read(&b->probe, b->weights, b->weight_bytes)
+           : what == LIMIT_INT8 ? ph_probe_int8(&b->probe, 50)
+                                : ph_probe_fma(&b->probe, 50);
 }
 
-static void measure(bench *b, const char *name, const slice *s, bool memory)
+static void measure(bench *b, const char *name, const slice *s, limit what)
 {
     static double ratios[MAX_PAIRS], speeds[MAX_PAIRS], probes[MAX_PAIRS];
+    static const char *const units[] = {"GB/s", "GFLOP/s", "int8 GOP/s"};
     int n = 0, dropped = 0;
     s->work(b, s);
-    double before = probe_once(b, memory);
+    double before = probe_once(b, what);
     double best = 0, best_limit = before;
     for (int i = 0; i < b->n_pairs; i++) {
         uint64_t begin = ph_clock_ns();
         s->work(b, s);
         double speed = s->amount / (double)(ph_clock_ns() - begin);
-        double after = probe_once(b, memory);
-        double limit = (before + after) / 2;
+        double after = probe_once(b, what);
+        double mean = (before + after) / 2;
         best = speed > best ? speed : best;
         best_limit = after > best_limit ? after : best_limit;
-        if (fabs(before - after) > DROP_ABOVE * limit) {
+        if (fabs(before - after) > DROP_ABOVE * mean) {
             dropped++;
         } else {
-            ratios[n] = speed / limit;
+            ratios[n] = speed / mean;
             speeds[n] = speed;
-            probes[n++] = limit;
+            probes[n++] = mean;
         }
         before = after;
     }
@@ -97,7 +102,7 @@ static void measure(bench *b, const char *name, const slice *s, bool memory)
     printf("%-34s %7.3f   quartiles %.3f %.3f   %8.1f of %8.1f %s   %d pairs, %d dropped; best / "
            "best %.3f\n",
            name, ratios[n / 2], ratios[n / 4], ratios[3 * n / 4], speeds[n / 2], probes[n / 2],
-           memory ? "GB/s" : "GFLOP/s", n, dropped, best / best_limit);
+           units[what], n, dropped, best / best_limit);
     fflush(stdout);
 }
 
@@ -109,29 +114,29 @@ static ph_matmul job(bench *b, const unsigned char *w, size_t n, float *y)
 /* The weights of one token: per layer q, k, v and fc1 together, then dense and fc2; the head. */
 static void decode_work(bench *b, const slice *s)
 {
-    (void)s;
     size_t square = EMBED * ph_dtype_row_bytes(b->type, EMBED);
     size_t inner = INNER * ph_dtype_row_bytes(b->type, EMBED);
     for (int l = 0; l < b->n_layers; l++) {
         const unsigned char *w = b->weights + (size_t)l * b->layer_bytes;
-        ph_matmul same_x[4] = {job(b, w, EMBED, b->y), job(b, w + square, EMBED, b->y + EMBED),
-                               job(b, w + 2 * square, EMBED, b->y + 2 * EMBED),
-                               job(b, w + 3 * square, INNER, b->y + 3 * EMBED)};
-        ph_matmul_run(&b->work, same_x, 4, b->x, EMBED, 1, EMBED);
+        ph_matmul same_x[4] = {job(b, w, EMBED, b->y),
+                               job(b, w + square, EMBED, b->y + s->m * EMBED),
+                               job(b, w + 2 * square, EMBED, b->y + 2 * s->m * EMBED),
+                               job(b, w + 3 * square, INNER, b->y + 3 * s->m * EMBED)};
+        ph_matmul_run(&b->work, same_x, 4, b->x, EMBED, s->m, EMBED);
         w += 3 * square + inner;
         ph_matmul dense = job(b, w, EMBED, b->y);
-        ph_matmul_run(&b->work, &dense, 1, b->x, EMBED, 1, EMBED);
+        ph_matmul_run(&b->work, &dense, 1, b->x, EMBED, s->m, EMBED);
         ph_matmul fc2 = job(b, w + square, EMBED, b->y);
-        ph_matmul_run(&b->work, &fc2, 1, b->x, INNER, 1, INNER);
+        ph_matmul_run(&b->work, &fc2, 1, b->x, INNER, s->m, INNER);
     }
     ph_matmul head = job(b, b->weights + (size_t)b->n_layers * b->layer_bytes, VOCAB, b->y);
-    ph_matmul_run(&b->work, &head, 1, b->x, EMBED, 1, EMBED);
+    ph_matmul_run(&b->work, &head, 1, b->x, EMBED, s->m, EMBED);
 }
 
 static void gemm_work(bench *b, const slice *s)
 {
     ph_matmul product = job(b, b->weights, s->n, b->y);
-    ph_matmul_run(&b->work, &product, 1, b->x, s->k, BATCH, s->k);
+    ph_matmul_run(&b->work, &product, 1, b->x, s->k, s->m, s->k);
 }
 
 static void attn_work(bench *b, const slice *s)
@@ -173,12 +178,25 @@ static bool fill_weights(bench *b)
     return ok;
 }
 
+static const char *math_of(const bench *b)
+{
+    return b->fast ? "fast" : "exact";
+}
+
 static void bench_decode(bench *b)
 {
-    char name[64];
-    slice s = {.amount = (double)b->weight_bytes, .work = decode_work};
-    snprintf(name, sizeof name, "decode %s", ph_dtype_name(b->type));
-    measure(b, name, &s, true);
+    static const size_t sequences[] = {1, 2, 4, 8, 16};
+    for (size_t i = 0; i < (b->fast ? 5 : 1); i++) {
+        char name[64];
+        slice s = {.amount = (double)b->weight_bytes, .work = decode_work, .m = sequences[i]};
+        bool many = sequences[i] >= 8;
+        if (many) {
+            s.amount *= 2.0 * (double)s.m * 256 / (double)ph_dtype_row_bytes(b->type, 256);
+        }
+        snprintf(name, sizeof name, "%s decode %s, %zu sequences", math_of(b),
+                 ph_dtype_name(b->type), s.m);
+        measure(b, name, &s, many ? LIMIT_INT8 : LIMIT_READ);
+    }
 }
 
 static void bench_gemm(bench *b)
@@ -186,10 +204,11 @@ static void bench_gemm(bench *b)
     static const size_t shapes[][2] = {{2560, 2560}, {5120, 2560}, {1280, 10240}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         char name[64];
-        slice s = {.work = gemm_work, .n = shapes[i][0], .k = shapes[i][1]};
+        slice s = {.work = gemm_work, .m = BATCH, .n = shapes[i][0], .k = shapes[i][1]};
         s.amount = 2.0 * BATCH * (double)s.n * (double)s.k;
-        snprintf(name, sizeof name, "exact %s %dx%zux%zu", ph_dtype_name(b->type), BATCH, s.n, s.k);
-        measure(b, name, &s, false);
+        snprintf(name, sizeof name, "%s %s %dx%zux%zu", math_of(b), ph_dtype_name(b->type), BATCH,
+                 s.n, s.k);
+        measure(b, name, &s, b->fast ? LIMIT_INT8 : LIMIT_FMA);
     }
 }
 
@@ -216,12 +235,12 @@ static void bench_attn(bench *b)
         s.n_keys = s.n = BATCH;
         s.amount = 4.0 * HEADS * HEAD_DIM * BATCH * (BATCH + 1) / 2;
         snprintf(name, sizeof name, "attention %s, prompt of %d", names[type], BATCH);
-        measure(b, name, &s, false);
+        measure(b, name, &s, LIMIT_FMA);
         s.n_keys = 2048;
         s.n = 1;
         s.amount = 32.0 * (double)page_bytes;
         snprintf(name, sizeof name, "attention %s, depth 2048", names[type]);
-        measure(b, name, &s, true);
+        measure(b, name, &s, LIMIT_READ);
         for (size_t p = 0; p < 32; p++) {
             ph_free(s.pages[p]);
         }
@@ -247,8 +266,11 @@ static bool setup(bench *b, phial_error *err)
     }
     b->weights = ph_alloc_aligned(1, b->weight_bytes, 4096, err);
     b->x = ph_alloc(BATCH, INNER * sizeof(float), err);
-    b->y = ph_alloc(BATCH, INNER * sizeof(float), err);
+    b->y = ph_alloc(BATCH, VOCAB / 4 * sizeof(float), err);
     b->z = ph_alloc(VOCAB, sizeof(float), err);
+    if (b->fast && ph_work_make_fast(&b->work, BATCH, INNER, err) != PHIAL_OK) {
+        return false;
+    }
     if (b->weights == NULL || b->x == NULL || b->y == NULL || b->z == NULL || !fill_weights(b)) {
         return false;
     }
@@ -256,9 +278,10 @@ static bool setup(bench *b, phial_error *err)
         b->x[i] = (float)(i % 251) * 0.01f - 1;
     }
     ph_probe_init(&b->probe, b->pool, b->weights, b->weight_bytes);
-    printf("%s, %d threads, %s weights of %.2f GB; probes: FMA %s, read %s\n", b->kern.isa,
+    printf("%s, %d threads, %s weights of %.2f GB; probes: FMA %s, int8 %s, read %s\n", b->kern.isa,
            ph_pool_threads(b->pool), ph_dtype_name(b->type), (double)b->weight_bytes / 1e9,
-           ph_probe_fma_name(&b->probe), ph_probe_read_name(&b->probe));
+           ph_probe_fma_name(&b->probe), ph_probe_int8_name(&b->probe),
+           ph_probe_read_name(&b->probe));
     return true;
 }
 
@@ -283,6 +306,8 @@ int ph_kernbench(int argc, char **argv)
                 return fail("--type: not a type that can be computed");
             }
             b.type = type->id;
+        } else if (strcmp(argv[i], "fast") == 0) {
+            b.fast = true;
         } else if (strcmp(argv[i], "decode") == 0) {
             decode = true;
         } else if (strcmp(argv[i], "gemm") == 0) {
@@ -290,7 +315,7 @@ int ph_kernbench(int argc, char **argv)
         } else if (strcmp(argv[i], "attn") == 0) {
             attn = true;
         } else if (strcmp(argv[i], "--bench") != 0) {
-            return fail("usage: [decode] [gemm] [attn] [-t THREADS] [-n PAIRS] [-l LAYERS] "
+            return fail("usage: [fast] [decode] [gemm] [attn] [-t THREADS] [-n PAIRS] [-l LAYERS] "
                         "[--type NAME]");
         }
     }

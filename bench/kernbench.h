@@ -3,7 +3,8 @@
 #ifndef PH_BENCH_KERNBENCH_H
 #define PH_BENCH_KERNBENCH_H
 
-/* argv[1..]: what to measure (decode gemm attn; nothing: all), -t THREADS, -n PAIRS, -l LAYERS,
+/* argv[1..]: what to measure (decode gemm attn; nothing: all), fast for fast
+ * arithmetic, -t THREADS, -n PAIRS, -l LAYERS,
  * --type NAME. Prints a table; returns an exit code. */
 int ph_kernbench(int argc, char **argv);
 

@@ -29,6 +29,7 @@ int main(int argc, char **argv)
     int failed = run("number formats", check_type_tests, check_n_type_tests);
     failed += run("rows", check_row_tests, check_n_row_tests);
     failed += run("matrix products", check_matmul_tests, check_n_matmul_tests);
+    failed += run("fast matrix products", check_fast_tests, check_n_fast_tests);
     failed += run("attention", check_attn_tests, check_n_attn_tests);
     return failed != 0;
 }

@@ -497,7 +497,7 @@ static void test_bad_options(void **state)
     expect(GEN "-p a --preset ./no/such.json", 1, "", "./no/such.json");
     expect(GEN "-p a --logit-bias x=1", 2, "", "it takes ID=B");
     expect(GEN "-p a --logit-bias 5=nan", 2, "", "it takes ID=B");
-    expect(GEN "-p a --math fast", 3, "", "exactly only");
+    expect(GEN "-p a --math slow", 2, "", "fast");
     expect("$PHIAL generate -p a", 2, "", "missing option -m, --model MODEL");
     expect("$PHIAL generate -m /no/model -p a", 1, "", "a model is a .gguf file, or a folder");
     expect("$PHIAL generate -m " PHIAL_SOURCE_DIR "/README.md -p a", 3, "", "not a GGUF file");

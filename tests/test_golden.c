@@ -326,12 +326,15 @@ static void golden_model(void **state)
     if (path == NULL || refs_path == NULL) {
         skip();
     }
+    phial_engine_options exact;
+    phial_engine_options_default(&exact);
+    exact.math = PHIAL_MATH_EXACT;
     phial_error err = {0};
     phial_model *model = NULL;
     phial_engine *engine = NULL;
     ph_safetensors *refs = NULL;
     if (phial_model_open(&model, path, NULL, &err) != PHIAL_OK ||
-        phial_engine_new(&engine, model, NULL, &err) != PHIAL_OK ||
+        phial_engine_new(&engine, model, &exact, &err) != PHIAL_OK ||
         ph_safetensors_open(&refs, refs_path, &err) != PHIAL_OK) {
         fail_msg("%s", err.message);
     }

@@ -32,13 +32,29 @@ typedef struct phial_engine phial_engine;
 typedef struct phial_session phial_session;
 
 /* What keys and values are rounded to before any use. Q8: int8 with one scale per head and token.
- */
-typedef enum phial_kv_type { PHIAL_KV_F32 = 0, PHIAL_KV_F16 = 1, PHIAL_KV_Q8 = 2 } phial_kv_type;
+ * AUTO: F32 in exact arithmetic, F16 in fast. */
+typedef enum phial_kv_type {
+    PHIAL_KV_F32 = 0,
+    PHIAL_KV_F16 = 1,
+    PHIAL_KV_Q8 = 2,
+    PHIAL_KV_AUTO = 3
+} phial_kv_type;
+
+/* Arithmetic of the products with weights. EXACT: weights as stored, activations in f32. FAST:
+ * activations are rounded to int8, with a scale for every 32 or 256 of them, where the weights are
+ * quantized; other weights are multiplied exactly. AUTO: FAST if most of the model's bytes are
+ * quantized weights, otherwise EXACT. */
+typedef enum phial_math {
+    PHIAL_MATH_AUTO = 0,
+    PHIAL_MATH_EXACT = 1,
+    PHIAL_MATH_FAST = 2
+} phial_math;
 
 typedef struct phial_engine_options {
-    size_t size;   /* set by phial_engine_options_default() */
-    int n_threads; /* 0 (default): what the CPU mask and the cgroup quota allow; at most 512 */
-    phial_kv_type kv_type; /* default PHIAL_KV_F32 */
+    size_t size;     /* set by phial_engine_options_default() */
+    int n_threads;   /* 0 (default): what the CPU mask and the cgroup quota allow; at most 512 */
+    phial_math math; /* default PHIAL_MATH_AUTO */
+    phial_kv_type kv_type; /* default PHIAL_KV_AUTO */
     uint32_t n_chunk;      /* tokens run through the model together, 1 .. 4096; default 512 */
     uint32_t n_seq; /* most sessions run through the model together, 1 .. 1024; default 64; in a
                        call with more of them they take turns */
@@ -54,6 +70,10 @@ PHIAL_API void phial_engine_free(phial_engine *engine); /* free its sessions fir
 PHIAL_API int phial_engine_n_threads(const phial_engine *engine);
 /* The kernels in use: "ref", "avx2", "avx512". */
 PHIAL_API const char *phial_engine_isa(const phial_engine *engine);
+
+/* What AUTO came to. */
+PHIAL_API phial_math phial_engine_math(const phial_engine *engine);
+PHIAL_API phial_kv_type phial_engine_kv_type(const phial_engine *engine);
 
 /* n_ctx: most tokens the session can hold, 0: the model's n_ctx_max; more than that is refused. */
 PHIAL_API phial_status phial_session_new(phial_session **out, phial_engine *engine, uint32_t n_ctx,
@@ -119,7 +139,9 @@ typedef enum phial_activation {
     PHIAL_ACT_FC1,        /* [n][n_ff]              before gelu */
     PHIAL_ACT_MLP_OUT,    /* [n][n_embd] */
     PHIAL_ACT_OUT,        /* [n][n_embd]            residual stream after the layer */
-    PHIAL_ACT_FINAL_NORM  /* [n][n_embd]            after the last LayerNorm; layer is -1 */
+    PHIAL_ACT_FINAL_NORM, /* [n][n_embd]            after the last LayerNorm; layer is -1 */
+    PHIAL_ACT_ATTN,       /* [n][n_head * d]        heads side by side, before the projection */
+    PHIAL_ACT_GELU        /* [n][n_ff]              FC1 after gelu, input of the last matrix */
 } phial_activation;
 
 typedef struct phial_activation_event {
@@ -131,11 +153,11 @@ typedef struct phial_activation_event {
     const float *data; /* borrowed for the call */
 } phial_activation_event;
 
-/* The lower-case name used in dumps: "ln", "q_proj", ..., "final_norm"; NULL for an unknown one. */
+/* The lower-case name used in dumps: "ln", "q_proj", ..., "gelu"; NULL for an unknown one. */
 PHIAL_API const char *phial_activation_name(phial_activation what);
 
 /* Sets of activations: 1u << PHIAL_ACT_OUT | 1u << PHIAL_ACT_LN. */
-#define PHIAL_ACT_ALL ((1u << (PHIAL_ACT_FINAL_NORM + 1)) - 1)
+#define PHIAL_ACT_ALL ((1u << (PHIAL_ACT_GELU + 1)) - 1)
 
 /* Calls fn for every activation in the set `which`, on the syncing thread, between operators.
  * Watching never changes a result. What a plain run never forms costs time, and memory that is

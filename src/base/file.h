@@ -79,6 +79,9 @@ phial_status ph_writer_zeros(ph_writer *w, size_t n, phial_error *err);
 phial_status ph_writer_patch(ph_writer *w, uint64_t offset, const void *bytes, size_t n,
                              phial_error *err);
 uint64_t ph_writer_offset(const ph_writer *w); /* bytes written so far */
+/* Everything written so far goes to the system, so that it can be read under the temporary name,
+ * which is borrowed. */
+phial_status ph_writer_flush(ph_writer *w, const char **temp_path, phial_error *err);
 phial_status ph_writer_commit(ph_writer *w, phial_error *err);
 void ph_writer_close(ph_writer *w);
 

@@ -276,6 +276,17 @@ phial_status ph_writer_patch(ph_writer *w, uint64_t offset, const void *bytes, s
     return status == PHIAL_OK ? write_fully(w, offset, bytes, n, err) : status;
 }
 
+phial_status ph_writer_flush(ph_writer *w, const char **temp_path, phial_error *err)
+{
+    if (w->temp == NULL) {
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT,
+                          "%s: a device or a pipe cannot be read back while it is written",
+                          w->path);
+    }
+    *temp_path = w->temp;
+    return writer_flush(w, err);
+}
+
 uint64_t ph_writer_offset(const ph_writer *w)
 {
     return w->flushed + w->pending;

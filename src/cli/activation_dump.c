@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "fmt/safetensors.h"
 
-#define N_WHAT (PHIAL_ACT_FINAL_NORM + 1)
+#define N_WHAT (PHIAL_ACT_GELU + 1)
 
 typedef struct entry {
     float *data; /* [n_tokens][n_cols], rows as they came; NULL: never seen */

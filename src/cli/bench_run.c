@@ -32,10 +32,17 @@ typedef struct watch {
     double flops_before_attention, flops_of_attention, flops_of_mlp;
 } watch;
 
+/* Of the products that most of the work is. */
+static double arithmetic_peak(const ph_bench *b)
+{
+    return phial_engine_math(b->engine) == PHIAL_MATH_FAST ? ph_probe_int8(&b->probe, PROBE_MS)
+                                                           : ph_probe_fma(&b->probe, PROBE_MS);
+}
+
 static double take_probe(const watch *w)
 {
     return w->memory_bound ? ph_probe_read(&w->b->probe, w->b->memory, w->b->memory_bytes)
-                           : ph_probe_fma(&w->b->probe, PROBE_MS);
+                           : arithmetic_peak(w->b);
 }
 
 static void slice_begin(watch *w)
@@ -110,7 +117,7 @@ static double step_bytes(const ph_bench *b, size_t rows, size_t depth)
 static bool is_memory_bound(const ph_bench *b, double bytes, double flops)
 {
     double read = ph_probe_read(&b->probe, b->memory, b->memory_bytes);
-    return bytes / read > flops / ph_probe_fma(&b->probe, PROBE_MS);
+    return bytes / read > flops / arithmetic_peak(b);
 }
 
 /* --- prefill ---------------------------------------------------------------------------------- */
@@ -297,6 +304,7 @@ phial_status ph_bench_run(const ph_bench *b, const ph_bench_case *c, ph_bench_re
             .n_kept = w.n_kept,
             .n_dropped = w.n_dropped,
             .memory_bound = w.memory_bound,
+            .int8 = !w.memory_bound && phial_engine_math(b->engine) == PHIAL_MATH_FAST,
             .limit = median(w.limits, w.n_kept),
         };
     }

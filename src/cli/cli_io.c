@@ -160,7 +160,7 @@ phial_status ph_in_text(ph_buf *out, const char *arg, phial_error *err)
 
 void ph_progress_start(ph_progress *progress, const char *what)
 {
-    *progress = (ph_progress){.what = what};
+    *progress = (ph_progress){.what = what, .started_ns = ph_clock_ns()};
 }
 
 void ph_progress_step(ph_progress *progress, uint64_t done, uint64_t total)
@@ -176,7 +176,13 @@ void ph_progress_step(ph_progress *progress, uint64_t done, uint64_t total)
     ph_buf_init(&line, 0);
     ph_str_escape(&line, ph_str_from(progress->what), false);
     double part = total ? 100.0 * (double)done / (double)total : 100.0;
-    fprintf(stderr, "\r%s %3.0f%%\033[K", line.data ? line.data : "", part);
+    fprintf(stderr, "\r%s %3.0f%%", line.data ? line.data : "", part);
+    double spent = (double)(now - progress->started_ns) * 1e-9;
+    if (spent > 1 && part > 0) {
+        unsigned left = (unsigned)(spent * (100 - part) / part + 0.5);
+        fprintf(stderr, "  %u:%02u left", left / 60, left % 60);
+    }
+    fputs("\033[K", stderr);
     fflush(stderr);
     ph_buf_free(&line);
 }

@@ -43,10 +43,11 @@ void ph_say(const char *fmt, ...) PH_PRINTF(1, 2);
 /* arg itself, or for NULL all of standard input, byte for byte. */
 phial_status ph_in_text(ph_buf *out, const char *arg, phial_error *err);
 
-/* One line on standard error that is rewritten in place, on a terminal only. */
+/* One line on standard error that is rewritten in place, on a terminal only: how much is done, and
+ * how long the rest will take at the pace so far. */
 typedef struct ph_progress {
     const char *what; /* "writing phi-2.gguf" */
-    uint64_t shown_ns;
+    uint64_t started_ns, shown_ns;
     bool shown;
 } ph_progress;
 void ph_progress_start(ph_progress *progress, const char *what);

@@ -103,7 +103,10 @@ static void print_row(const ph_bench_case *c, const ph_bench_result *r)
     ph_outf("%-8s %8zu %5zu %6zu %10.2f %6.0f%% %8s of %6.1f %-7s %5zu kept %4zu dropped\n",
             c->decode ? "decode" : "prefill", c->decode ? c->n_gen : c->n_prompt, c->n_seq,
             c->depth, r->tok_s, 100 * r->spread, ratio, r->limit,
-            r->memory_bound ? "GB/s" : "GFLOP/s", r->n_kept, r->n_dropped);
+            r->memory_bound ? "GB/s"
+            : r->int8       ? "GOP/s"
+                            : "GFLOP/s",
+            r->n_kept, r->n_dropped);
     ph_out_flush();
 }
 
@@ -117,7 +120,12 @@ static phial_status open_all(ph_bench *b, phial_model **model, const ph_args *ar
     phial_engine_options o;
     phial_engine_options_default(&o);
     o.n_threads = (int)ph_args_int(args, "threads");
-    o.kv_type = (phial_kv_type)ph_args_choice(args, "kv-type");
+    if (ph_args_has(args, "math")) {
+        o.math = ph_args_choice(args, "math") == 1 ? PHIAL_MATH_FAST : PHIAL_MATH_EXACT;
+    }
+    if (ph_args_has(args, "kv-type")) {
+        o.kv_type = (phial_kv_type)ph_args_choice(args, "kv-type");
+    }
     b->model = *model;
     status = phial_engine_new(&b->engine, *model, &o, err);
     return status;
@@ -217,6 +225,9 @@ static phial_status run(const ph_args *args, phial_error *err)
         ph_json_set(root, "load_ms", ph_json_f64_new(load_ms));
         ph_json_set(root, "peak_rss_bytes", ph_json_int_new((int64_t)rss));
         ph_json_set(root, "threads", ph_json_int_new(phial_engine_n_threads(b.engine)));
+        ph_json_set(root, "math",
+                    ph_json_str_new(ph_str_from(
+                        phial_engine_math(b.engine) == PHIAL_MATH_FAST ? "fast" : "exact")));
         ph_json_set(root, "kernels", ph_json_str_new(ph_str_from(phial_engine_isa(b.engine))));
         status = ph_out_json(root, err);
     } else if (status == PHIAL_OK) {
@@ -230,6 +241,7 @@ static phial_status run(const ph_args *args, phial_error *err)
     return status;
 }
 
+static const char *const MATH[] = {"exact", "fast", NULL};
 static const char *const KV_TYPES[] = {"f32", "f16", "q8", NULL};
 
 static const ph_opt opts[] = {
@@ -276,11 +288,15 @@ static const ph_opt opts[] = {
      .help = "threads; 0 takes what this process may use",
      .fallback = "0",
      .max_int = PH_THREADS_MAX},
+    {.name = "math",
+     .kind = PH_OPT_CHOICE,
+     .arg = "MODE",
+     .help = "arithmetic; without it fast for quantized models, exact for others",
+     .choices = MATH},
     {.name = "kv-type",
      .kind = PH_OPT_CHOICE,
      .arg = "TYPE",
-     .help = "what keys and values are rounded to",
-     .fallback = "f32",
+     .help = "what keys and values are rounded to; without it f16 if fast, f32 if exact",
      .choices = KV_TYPES},
     {.name = "repetitions",
      .letter = 'r',
@@ -304,7 +320,8 @@ static const ph_cmd_example examples[] = {
 const ph_cmd ph_cmd_bench = {
     .details =
         "Measures tokens per second and, for each figure, its ratio to the limit of the machine "
-        "(memory bandwidth, or fused multiply-adds), which is measured in the same process "
+        "(memory bandwidth, fused multiply-adds, or int8 products in fast arithmetic), which is "
+        "measured in the same process "
         "between slices of the work. Slices whose two probes differ by more than 5% are dropped "
         "and counted.",
     .opts = opts,

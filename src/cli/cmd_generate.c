@@ -174,7 +174,7 @@ static phial_status run(const ph_args *args, phial_error *err)
     if (st == PHIAL_OK)
         st = ph_gen_stops_check(&j.gen, &j.config, j.preset, err);
     if (st == PHIAL_OK && prompts) {
-        st = ph_gen_batch(&j.gen, &j.config, j.preset, prompts, ph_gen_kv_bytes(&j.gen, args), err);
+        st = ph_gen_batch(&j.gen, &j.config, j.preset, prompts, ph_gen_kv_bytes(&j.gen), err);
     } else if (st == PHIAL_OK) {
         st = make_prompt(&j, err);
         if (st == PHIAL_OK)

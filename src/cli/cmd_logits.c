@@ -1,10 +1,12 @@
 /* phial logits: the numbers a model computes, as a NumPy file. */
+#include <math.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "cli/activation_dump.h"
+#include "cli/answer_signal.h"
 #include "cli/args.h"
 #include "cli/cli_io.h"
 #include "fmt/npy.h"
@@ -13,6 +15,7 @@
 /* Limits on what is asked at once. */
 #define IDS_FILE_BYTES (256u << 20)
 #define MAX_SEQUENCES  65536
+#define WAVE           64 /* sequences of a batch that run, and hold a cache, together */
 
 /* Sequences of ids, back to back. */
 typedef struct id_lists {
@@ -160,20 +163,27 @@ static phial_status read_ids(id_lists *l, const ph_args *args, phial_error *err)
 typedef struct job {
     phial_model *model;
     phial_engine *engine;
-    phial_session **sessions; /* [n_sessions] */
+    phial_session *sessions[WAVE]; /* n_sessions of them are open */
     size_t n_sessions;
     ph_npy_writer *npy;
     ph_dump *dump;
     uint32_t n_vocab;
+    size_t n_not_finite; /* logits written that are NaN or infinite */
     phial_error write_error;
 } job;
 
-static void job_close(job *j)
+static void close_sessions(job *j)
 {
     for (size_t i = 0; i < j->n_sessions; i++) {
+        ph_answer_remove(j->sessions[i]);
         phial_session_free(j->sessions[i]);
     }
-    ph_free(j->sessions);
+    j->n_sessions = 0;
+}
+
+static void job_close(job *j)
+{
+    close_sessions(j);
     ph_npy_writer_close(j->npy);
     ph_dump_free(j->dump);
     phial_engine_free(j->engine);
@@ -184,6 +194,9 @@ static void write_row(void *user, size_t position, const float *logits)
 {
     job *j = user;
     (void)position;
+    for (uint32_t i = 0; i < j->n_vocab; i++) {
+        j->n_not_finite += !isfinite(logits[i]);
+    }
     if (j->write_error.status == PHIAL_OK) {
         ph_npy_writer_add(j->npy, logits, j->n_vocab, &j->write_error);
     }
@@ -202,74 +215,86 @@ static phial_status open_engine(job *j, const ph_args *args, phial_error *err)
     phial_engine_options_default(&o);
     o.n_threads = (int)ph_args_int(args, "threads");
     o.n_chunk = (uint32_t)ph_args_int(args, "chunk");
-    o.kv_type = (phial_kv_type)ph_args_choice(args, "kv-type");
+    o.math = ph_args_choice(args, "math") == 1 ? PHIAL_MATH_FAST : PHIAL_MATH_EXACT;
+    if (ph_args_given(args, "kv-type")) {
+        o.kv_type = (phial_kv_type)ph_args_choice(args, "kv-type");
+    }
     return status == PHIAL_OK ? phial_engine_new(&j->engine, j->model, &o, err) : status;
 }
 
-static phial_status open_sessions(job *j, const id_lists *l, phial_error *err)
+/* Sessions for n sequences, the first of which is number `first` of all. */
+static phial_status open_sessions(job *j, const phial_tokens *tokens, size_t n, size_t first,
+                                  bool many, phial_error *err)
 {
-    phial_status status = PHIAL_OK;
-    j->sessions = ph_alloc(l->n, sizeof *j->sessions, err);
-    if (j->sessions == NULL) {
-        return PHIAL_ERR_NO_MEMORY;
-    }
     phial_model_info info = {.size = sizeof info};
-    status = phial_model_get_info(j->model, &info, err);
-    for (size_t i = 0; i < l->n && status == PHIAL_OK; i++) {
-        if (l->tokens[i].n > info.n_ctx_max) {
+    phial_status status = phial_model_get_info(j->model, &info, err);
+    for (size_t i = 0; i < n && status == PHIAL_OK; i++) {
+        if (tokens[i].n > info.n_ctx_max) {
             status =
                 ph_err_set(err, PHIAL_ERR_CONTEXT_FULL, "%zu tokens do not fit the context of %u",
-                           l->tokens[i].n, (unsigned)info.n_ctx_max);
+                           tokens[i].n, (unsigned)info.n_ctx_max);
         } else {
-            status = phial_session_new(&j->sessions[i], j->engine, (uint32_t)l->tokens[i].n, err);
+            status = phial_session_new(&j->sessions[i], j->engine, (uint32_t)tokens[i].n, err);
         }
         if (status == PHIAL_OK) {
-            j->n_sessions++;
-        } else if (l->n > 1) {
-            ph_err_context(err, status, "sequence %zu", i + 1);
+            ph_answer_add(j->sessions[j->n_sessions++]);
+        } else if (many) {
+            ph_err_context(err, status, "sequence %zu", first + i + 1);
         }
     }
+    return status;
+}
+
+/* Some sequences together; their caches are gone before the next wave's are made. */
+static phial_status run_wave(job *j, const ph_args *args, const id_lists *l, size_t first,
+                             phial_error *err)
+{
+    const phial_tokens *tokens = l->tokens + first;
+    size_t n = l->n - first < WAVE ? l->n - first : WAVE;
+    bool all = ph_args_flag(args, "all");
+    phial_status status = open_sessions(j, tokens, n, first, l->n > 1, err);
+    if (status == PHIAL_OK && j->dump != NULL) {
+        status = phial_session_on_activation(j->sessions[0], PH_DUMP_ACTIVATIONS, ph_dump_see,
+                                             j->dump, err);
+    }
+    if (status == PHIAL_OK && all) {
+        phial_session_on_logits(j->sessions[0], write_row, j);
+    }
+    if (status == PHIAL_OK) {
+        status = phial_session_sync_batch(j->sessions, tokens, n, err);
+    }
+    for (size_t i = 0; i < n && status == PHIAL_OK && !all; i++) {
+        write_row(j, 0, phial_session_logits(j->sessions[i]));
+    }
+    if (status == PHIAL_OK && j->write_error.status != PHIAL_OK) {
+        status = ph_err_set(err, j->write_error.status, "%s", j->write_error.message);
+    }
+    close_sessions(j);
     return status;
 }
 
 static phial_status compute(job *j, const ph_args *args, const id_lists *l, phial_error *err)
 {
     const char *out = ph_args_str(args, "output"), *dump = ph_args_str(args, "dump");
-    bool all = ph_args_flag(args, "all");
-    phial_status status =
-        ph_npy_writer_open(&j->npy, out, 2, all ? l->tokens[0].n : l->n, j->n_vocab, err);
+    size_t rows = ph_args_flag(args, "all") ? l->tokens[0].n : l->n;
+    phial_status status = ph_npy_writer_open(&j->npy, out, 2, rows, j->n_vocab, err);
     if (status == PHIAL_OK && dump != NULL) {
         status = ph_dump_new(&j->dump, j->model, l->tokens[0].n, err);
     }
-    if (status == PHIAL_OK && dump != NULL) {
-        status =
-            phial_session_on_activation(j->sessions[0], PHIAL_ACT_ALL, ph_dump_see, j->dump, err);
-    }
-    if (status != PHIAL_OK) {
-        return status;
-    }
-    if (all) {
-        phial_session_on_logits(j->sessions[0], write_row, j);
-    }
-    status = phial_session_sync_batch(j->sessions, l->tokens, l->n, err);
-    for (size_t i = 0; i < l->n && status == PHIAL_OK && !all; i++) {
-        write_row(j, 0, phial_session_logits(j->sessions[i]));
-    }
-    if (status == PHIAL_OK && j->write_error.status != PHIAL_OK) {
-        status = ph_err_set(err, j->write_error.status, "%s", j->write_error.message);
+    for (size_t first = 0; first < l->n && status == PHIAL_OK; first += WAVE) {
+        status = run_wave(j, args, l, first, err);
     }
     if (status == PHIAL_OK && dump != NULL) {
         status = ph_dump_write(j->dump, dump, err);
+    }
+    if (status == PHIAL_OK && j->n_not_finite > 0) {
+        ph_say("%zu of the logits are NaN or infinite", j->n_not_finite);
     }
     return status == PHIAL_OK ? ph_npy_writer_commit(j->npy, err) : status;
 }
 
 static phial_status check_args(const ph_args *args, phial_error *err)
 {
-    if (strcmp(ph_args_str(args, "math"), "fast") == 0) {
-        return ph_err_set(err, PHIAL_ERR_UNSUPPORTED,
-                          "--math fast: this version computes exactly only");
-    }
     bool batch = ph_args_flag(args, "batch");
     if (batch && (ph_args_flag(args, "all") || ph_args_given(args, "dump"))) {
         return ph_err_set(err, PHIAL_ERR_ARGUMENT,
@@ -295,10 +320,9 @@ static phial_status run(const ph_args *args, phial_error *err)
         status = open_engine(&j, args, err);
     }
     if (status == PHIAL_OK) {
-        status = open_sessions(&j, &lists, err);
-    }
-    if (status == PHIAL_OK) {
+        ph_answer_begin(true);
         status = compute(&j, args, &lists, err);
+        ph_answer_end();
     }
     job_close(&j);
     lists_free(&lists);
@@ -359,8 +383,7 @@ static const ph_opt opts[] = {
     {.name = "kv-type",
      .kind = PH_OPT_CHOICE,
      .arg = "TYPE",
-     .help = "what keys and values are rounded to",
-     .fallback = "f32",
+     .help = "what keys and values are rounded to; without it f16 if fast, f32 if exact",
      .choices = KV_TYPES},
     {.name = "dump",
      .kind = PH_OPT_STRING,

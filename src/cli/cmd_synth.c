@@ -3,9 +3,10 @@
 #include "cli/cli_io.h"
 #include "model/synth.h"
 
-static const char *const shapes[] = {"phi-2", "phi-1.5", "phi-1", "tiny", NULL};
-static const char *const types[] = {"F32", "F16", "BF16", "Q8_0", NULL};
-static const ph_dtype dtypes[] = {PH_DTYPE_F32, PH_DTYPE_F16, PH_DTYPE_BF16, PH_DTYPE_Q8_0};
+static const char *const shapes[] = {"phi-2", "phi-1.5", "phi-1", "small", "tiny", NULL};
+static const char *const types[] = {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q6_K", NULL};
+static const ph_dtype dtypes[] = {PH_DTYPE_F32,  PH_DTYPE_F16,  PH_DTYPE_BF16, PH_DTYPE_Q8_0,
+                                  PH_DTYPE_Q4_0, PH_DTYPE_Q4_K, PH_DTYPE_Q6_K};
 
 static bool step(void *user, uint64_t done, uint64_t total)
 {

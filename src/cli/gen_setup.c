@@ -158,9 +158,6 @@ static void read_plain(ph_gen_config *c, const ph_args *args)
 phial_status ph_gen_config_read(ph_gen_config *c, const ph_args *args, phial_error *err)
 {
     *c = (ph_gen_config){0};
-    if (strcmp(ph_args_str(args, "math"), "fast") == 0)
-        return ph_err_set(err, PHIAL_ERR_UNSUPPORTED,
-                          "--math fast: this version computes exactly only");
     read_plain(c, args);
     c->n_seq = 1;
     phial_status st = read_texts(&c->stop, &c->n_stop, args, "stop", err);
@@ -269,7 +266,10 @@ phial_status ph_gen_open(ph_gen *gen, const char *path, const ph_args *args, ph_
     phial_engine_options o;
     phial_engine_options_default(&o);
     o.n_threads = (int)ph_args_int(args, "threads");
-    o.kv_type = (phial_kv_type)ph_args_choice(args, "kv-type");
+    if (ph_args_has(args, "math"))
+        o.math = ph_args_choice(args, "math") == 1 ? PHIAL_MATH_FAST : PHIAL_MATH_EXACT;
+    if (ph_args_has(args, "kv-type"))
+        o.kv_type = (phial_kv_type)ph_args_choice(args, "kv-type");
     o.n_seq = config->n_seq;
     phial_status st = check_path(path, err);
     if (st == PHIAL_OK)
@@ -306,12 +306,12 @@ void ph_gen_close(ph_gen *gen)
     *gen = (ph_gen){0};
 }
 
-size_t ph_gen_kv_bytes(const ph_gen *gen, const ph_args *args)
+size_t ph_gen_kv_bytes(const ph_gen *gen)
 {
     static const size_t bytes[] = {4, 2, 1};
     const phial_model_info *i = &gen->info;
     return (size_t)2 * i->n_layer * i->n_head_kv * i->head_dim *
-           bytes[ph_args_choice(args, "kv-type")];
+           bytes[phial_engine_kv_type(gen->engine)];
 }
 
 size_t ph_gen_session_need(const ph_gen_config *config, size_t n_prompt)

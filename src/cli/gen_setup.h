@@ -68,7 +68,7 @@ void ph_gen_close(ph_gen *gen);
 void ph_gen_mask(ph_gen *gen, const ph_gen_config *config);
 
 /* Bytes of keys and values for one token. */
-size_t ph_gen_kv_bytes(const ph_gen *gen, const ph_args *args);
+size_t ph_gen_kv_bytes(const ph_gen *gen);
 
 /* A session for a prompt of n_prompt tokens; with whole_context for all of config->n_ctx, otherwise
  * no larger than the answer may become. CONTEXT_FULL with both numbers; when memory is short the

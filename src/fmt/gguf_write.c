@@ -3,7 +3,8 @@
 
 #include "base/mem.h"
 
-#define VERSION 3
+#define VERSION    3
+#define HEAD_BYTES 24 /* magic, version, two counts: what is in front of the metadata */
 
 struct ph_gguf_writer {
     ph_buf kv, tensors;
@@ -210,10 +211,45 @@ phial_status ph_gguf_writer_data(ph_gguf_writer *w, const void *bytes, size_t n,
     return status;
 }
 
-phial_status ph_gguf_writer_commit(ph_gguf_writer *w, phial_error *err)
+static phial_status check_complete(const ph_gguf_writer *w, phial_error *err)
 {
     if (!w->file || w->current != w->n_tensors)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "the data of tensor %zu is not complete",
                           w->current);
+    return PHIAL_OK;
+}
+
+phial_status ph_gguf_writer_look(ph_gguf_writer *w, const char **temp_path, phial_error *err)
+{
+    phial_status status = check_complete(w, err);
+    return status == PHIAL_OK ? ph_writer_flush(w->file, temp_path, err) : status;
+}
+
+phial_status ph_gguf_writer_patch_f64(ph_gguf_writer *w, const char *key, double v,
+                                      phial_error *err)
+{
+    phial_status status = check_complete(w, err);
+    if (status != PHIAL_OK)
+        return status;
+    ph_buf head;
+    ph_buf_init(&head, 0);
+    put_str(&head, ph_str_from(key));
+    ph_buf_add_u32(&head, PH_GGUF_F64);
+    status = ph_buf_status(&head, err);
+    const char *at = status == PHIAL_OK ? memmem(w->kv.data, w->kv.len, head.data, head.len) : NULL;
+    if (at)
+        status = ph_writer_patch(w->file, HEAD_BYTES + (uint64_t)(at - w->kv.data) + head.len, &v,
+                                 sizeof v, err);
+    else if (status == PHIAL_OK)
+        status = ph_err_set(err, PHIAL_ERR_ARGUMENT, "no number '%s' was put", key);
+    ph_buf_free(&head);
+    return status;
+}
+
+phial_status ph_gguf_writer_commit(ph_gguf_writer *w, phial_error *err)
+{
+    phial_status status = check_complete(w, err);
+    if (status != PHIAL_OK)
+        return status;
     return ph_writer_commit(w->file, err);
 }

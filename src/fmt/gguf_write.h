@@ -40,6 +40,11 @@ phial_status ph_gguf_put_tensor(ph_gguf_writer *w, const char *name, ph_dtype ty
 phial_status ph_gguf_writer_begin(ph_gguf_writer *w, const char *path, phial_error *err);
 /* The next bytes of the tensor whose turn it is; pieces do not cross tensors. */
 phial_status ph_gguf_writer_data(ph_gguf_writer *w, const void *bytes, size_t n, phial_error *err);
+/* All data is written: the file as it is, under its temporary name (borrowed), to be read. */
+phial_status ph_gguf_writer_look(ph_gguf_writer *w, const char **temp_path, phial_error *err);
+/* A number of 8 bytes put before, by key; only between the last data and commit. */
+phial_status ph_gguf_writer_patch_f64(ph_gguf_writer *w, const char *key, double v,
+                                      phial_error *err);
 phial_status ph_gguf_writer_commit(ph_gguf_writer *w, phial_error *err);
 
 #endif

@@ -88,9 +88,33 @@ phial_status ph_work_open(ph_work *work, const ph_kern *kern, ph_pool *pool, phi
     return work->bytes != NULL ? PHIAL_OK : PHIAL_ERR_NO_MEMORY;
 }
 
+phial_status ph_work_make_fast(ph_work *work, size_t max_m, size_t max_k, phial_error *err)
+{
+    /* For each number: itself, 1/32 of a scale and 1/16 of a sum (kern/fast.h). */
+    size_t n;
+    if (max_k > SIZE_MAX / 4 || !ph_mul_size(&n, max_m, ph_align_up(max_k, PH_FAST_DEPTH)) ||
+        n > SIZE_MAX / 4) {
+        return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "activations of %zu x %zu", max_m, max_k);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        struct ph_x8_room *room = &work->x8[i];
+        size_t bytes = n * sizeof *room->q + n / 32 * sizeof *room->scale +
+                       n / PH_FAST_SUB * sizeof *room->sums;
+        room->q = ph_alloc_aligned(1, bytes, PH_CACHE_LINE, err);
+        if (room->q == NULL) {
+            return PHIAL_ERR_NO_MEMORY;
+        }
+        room->scale = (float *)(void *)(room->q + n);
+        room->sums = (int16_t *)(void *)(room->scale + n / 32);
+    }
+    return PHIAL_OK;
+}
+
 void ph_work_close(ph_work *work)
 {
     ph_free(work->bytes);
+    ph_free(work->x8[0].q);
+    ph_free(work->x8[1].q);
     *work = (ph_work){0};
 }
 

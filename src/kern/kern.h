@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "base/pool.h"
+#include "kern/fast.h"
 #include "kern/quant.h"
 
 /* Dot products. The depth is cut into absolute blocks of PH_DOT_BLOCK. In a block, lane l of
@@ -87,6 +88,15 @@ typedef struct ph_kern {
     void (*tile)(const ph_tile *t);
     size_t tile_stride; /* distance of rows, >= PH_DOT_BLOCK elements, that tile reads fastest */
 
+    /* Fast arithmetic, kern/fast.h. split is NULL for formats without a fast form; pack and
+     * fast_tile are NULL where `few` does everything. */
+    ph_split_fn split[PH_N_QUANT];
+    ph_quantize_x_fn quantize_x;
+    void (*few)(const ph_few *f);
+    /* ints: PH_FAST_STRIP rows of k numbers, of which the last ones may be any finite numbers. */
+    void (*pack)(ph_panel *panel, const ph_ints *ints, size_t k, size_t group, bool has_min);
+    void (*fast_tile)(const ph_fast_tile *t);
+
     /* One row of n numbers: mean, then biased variance of x - mean, both summed over PH_DOT_LANES
      * lanes by halving; y = (x - mean) / sqrt(var + eps) * weight + bias. y may be x. */
     void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t n,
@@ -134,6 +144,12 @@ typedef struct ph_work {
     const ph_kern *kern;  /* borrowed until ph_work_close() */
     ph_pool *pool;        /* borrowed until ph_work_close() */
     unsigned char *bytes; /* owned: PH_WORK_BYTES for each thread */
+    /* Only in fast arithmetic: room for rounded activations, by group size (32, 256). */
+    struct ph_x8_room {
+        int16_t *q; /* owned; the others point into it. NULL: products are exact */
+        float *scale;
+        int16_t *sums;
+    } x8[2];
 } ph_work;
 
 /* Room of one thread: 96 rows of weights and 16 of activations of one depth block for a product;
@@ -142,6 +158,9 @@ typedef struct ph_work {
 
 phial_status ph_work_open(ph_work *work, const ph_kern *kern, ph_pool *pool, phial_error *err);
 void ph_work_close(ph_work *work);
+/* Switches products with quantized weights to fast arithmetic (kern/fast.h), for at most max_m rows
+ * of max_k numbers. */
+phial_status ph_work_make_fast(ph_work *work, size_t max_m, size_t max_k, phial_error *err);
 /* Start of a thread's room, aligned to PH_CACHE_LINE. */
 void *ph_work_at(const ph_work *work, int thread);
 

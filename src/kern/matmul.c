@@ -11,6 +11,7 @@
 
 #include "base/dtype.h"
 #include "base/mem.h"
+#include "kern/fast_matmul.h"
 
 #include <string.h>
 
@@ -125,6 +126,9 @@ static void gemm(void *arg, int thread, int n_threads)
     size_t before = 0; /* chunks of the jobs before j */
     for (size_t j = 0; j < run->n_jobs; j++) {
         const ph_matmul *job = &run->jobs[j];
+        if (ph_fast_applies(run->work, job->type)) {
+            continue;
+        }
         size_t n_chunks = (job->n + run->chunk_rows - 1) / run->chunk_rows;
         for (; index < before + n_chunks; index = ph_ticket_take(&run->ticket)) {
             size_t row = (index - before) * run->chunk_rows;
@@ -142,6 +146,9 @@ static void gemv(void *arg, int thread, int n_threads)
     for (size_t j = 0; j < run->n_jobs; j++) {
         const ph_matmul *job = &run->jobs[j];
         size_t begin, end;
+        if (ph_fast_applies(run->work, job->type)) {
+            continue;
+        }
         ph_pool_split(job->n, GEMV_GRAIN, thread, n_threads, &begin, &end);
         if (begin >= end) {
             continue;
@@ -171,7 +178,14 @@ void ph_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_jobs, co
                       .m = m,
                       .k = k,
                       .chunk_rows = m <= FEW_X ? FEW_ROWS : CHUNK_ROWS};
-    if (m > 0) {
+    bool exact = false;
+    for (size_t j = 0; j < n_jobs; j++) {
+        exact = exact || !ph_fast_applies(work, jobs[j].type);
+    }
+    if (m > 0 && exact) {
         ph_pool_run(work->pool, m == 1 ? gemv : gemm, &run);
+    }
+    if (m > 0) {
+        ph_fast_matmul_run(work, jobs, n_jobs, x, ldx, m, k);
     }
 }

@@ -2,7 +2,8 @@
  *
  * y[m][n] = sum over k of x[m][k] * W[n][k] + bias[n], in f32, W dequantized exactly; additions in
  * the order of PH_DOT_BLOCK (kern/kern.h), so a row of y does not depend on how many rows there
- * are or who computes it.
+ * are or who computes it. After ph_work_make_fast(), quantized weights are multiplied as
+ * kern/fast.h says instead, with the same independence.
  */
 #ifndef PH_KERN_MATMUL_H
 #define PH_KERN_MATMUL_H
@@ -19,7 +20,8 @@ typedef struct ph_matmul {
 } ph_matmul;
 
 /* Several products of the same x [m][ldx] (first k columns) in one parallel region.
- * m, n, n_jobs may be 0. Cannot fail. */
+ * m, n, n_jobs may be 0. In fast arithmetic m and k are within what ph_work_make_fast() was told.
+ * Cannot fail. */
 void ph_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_jobs, const float *x,
                    size_t ldx, size_t m, size_t k);
 

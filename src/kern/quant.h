@@ -19,6 +19,13 @@
 typedef void (*ph_quantize_fn)(void *dst, const float *src, size_t n);
 typedef void (*ph_dequantize_fn)(float *dst, const void *src, size_t n);
 
+struct ph_search;
+
+/* Slower and better: looks for the scales with the least error, each column's counted by its
+ * importance (mean squared activation, [n], >= 0; NULL: all columns alike). */
+typedef void (*ph_quantize_best_fn)(void *dst, const float *src, const float *importance, size_t n,
+                                    const struct ph_search *search);
+
 typedef enum ph_quant_index {
 #define PH_QUANT(type, name) PH_QUANT_##type,
 #include "kern/quant.def"
@@ -31,11 +38,16 @@ typedef struct ph_quant {
     ph_quant_index index; /* place in the kernel table's arrays */
     ph_quantize_fn quantize;
     ph_dequantize_fn dequantize;
+    ph_quantize_best_fn quantize_best; /* NULL: there is nothing to look for */
 } ph_quant;
 
 #define PH_QUANT(type, name)                                                                       \
     void ph_quantize_##name(void *dst, const float *src, size_t n);                                \
     void ph_dequantize_##name(float *dst, const void *src, size_t n);
+#define PH_QUANT_SEARCHED(type, name)                                                              \
+    PH_QUANT(type, name)                                                                           \
+    void ph_quantize_best_##name(void *dst, const float *src, const float *importance, size_t n,   \
+                                 const struct ph_search *search);
 #include "kern/quant.def"
 #undef PH_QUANT
 
@@ -46,6 +58,7 @@ const ph_quant *ph_quant_at(ph_quant_index index);
 /* Single numbers. f32 to f16 and bf16 round to nearest even; NaN keeps its sign and upper payload
  * bits and becomes quiet; what is too large becomes infinity. */
 float ph_f16_to_f32(uint16_t h);
+float ph_f16_at(const void *p); /* two bytes, little-endian, any alignment */
 uint16_t ph_f16_from_f32(float f);
 float ph_bf16_to_f32(uint16_t h);
 uint16_t ph_bf16_from_f32(float f);

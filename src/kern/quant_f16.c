@@ -35,6 +35,13 @@ float ph_f16_to_f32(uint16_t h)
     return float_of(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
+float ph_f16_at(const void *p)
+{
+    uint16_t h;
+    memcpy(&h, p, sizeof h);
+    return ph_f16_to_f32(h);
+}
+
 uint16_t ph_f16_from_f32(float f)
 {
     uint32_t u = bits_of(f);

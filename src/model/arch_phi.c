@@ -389,10 +389,12 @@ static void run_layer(const step *s, const phi_layer *w, int layer)
     if ((s->taps & PH_TAPS_ATTENTION) != 0) {
         ph_tap_attention(ws, s->kv, s->batch, layer, ws->q, s->scale);
     }
+    tap(s, PHIAL_ACT_ATTN, layer, ws->attn, q_cols);
     const ph_matmul dense = product(&w->out, ws->attn_out);
     ph_matmul_run(&ws->work, &dense, 1, ws->attn, q_cols, n, q_cols);
     tap(s, PHIAL_ACT_ATTN_OUT, layer, ws->attn_out, width);
     ph_gelu(&ws->work, ws->ff, hp->n_ff, n, hp->n_ff);
+    tap(s, PHIAL_ACT_GELU, layer, ws->ff, hp->n_ff);
     const ph_matmul down = product(&w->down, ws->mlp_out);
     ph_matmul_run(&ws->work, &down, 1, ws->ff, hp->n_ff, n, hp->n_ff);
     tap(s, PHIAL_ACT_MLP_OUT, layer, ws->mlp_out, width);

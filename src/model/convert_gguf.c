@@ -1,13 +1,14 @@
-/* Hugging Face directory to GGUF. Contract: convert.h. */
+/* Hugging Face directory to GGUF. Contracts: convert.h, convert_gguf.h. */
+#include "model/convert_gguf.h"
+
 #include <string.h>
 
 #include "base/mem.h"
 #include "fmt/hfconfig.h"
 #include "fmt/safetensors.h"
-#include "model/convert_plan.h"
 #include "model/phi_gguf.h"
 
-typedef struct job {
+typedef struct ph_gguf_plan {
     const char *dir;
     const ph_convert_options *options;
     ph_hfconfig config;
@@ -261,19 +262,25 @@ static phial_status write_data(void *sink, const void *bytes, size_t n, phial_er
     return ph_gguf_writer_data(sink, bytes, n, err);
 }
 
+phial_status ph_gguf_plan_put_keys(const ph_gguf_plan *j, ph_gguf_writer *w, uint32_t file_type,
+                                   phial_error *err)
+{
+    int64_t eos = j->config.has_eos ? (int64_t)j->config.eos : -1;
+    ph_phi_gguf_put(w, &j->hp, name_of_directory(j->dir), file_type);
+    phial_status status = ph_convert_put_vocab(w, j->dir, j->shape.n_vocab, eos, err);
+    if (status != PHIAL_OK)
+        return status;
+    put_origin(j, w);
+    return put_side_files(j, w, err);
+}
+
 static phial_status write_file(job *j, const char *dst, phial_error *err)
 {
     ph_gguf_writer *w;
     phial_status status = ph_gguf_writer_new(&w, err);
     if (status != PHIAL_OK)
         return status;
-    int64_t eos = j->config.has_eos ? (int64_t)j->config.eos : -1;
-    ph_phi_gguf_put(w, &j->hp, name_of_directory(j->dir), j->plan.items[0].to);
-    status = ph_convert_put_vocab(w, j->dir, j->shape.n_vocab, eos, err);
-    if (status == PHIAL_OK) {
-        put_origin(j, w);
-        status = put_side_files(j, w, err);
-    }
+    status = ph_gguf_plan_put_keys(j, w, ph_phi_file_type(j->plan.items[0].to), err);
     if (status == PHIAL_OK)
         status = put_tensors(j, w, err);
     if (status == PHIAL_OK)
@@ -286,27 +293,62 @@ static phial_status write_file(job *j, const char *dst, phial_error *err)
     return status;
 }
 
+phial_status ph_gguf_plan_open(ph_gguf_plan **out, const char *dir,
+                               const ph_convert_options *options, phial_error *err)
+{
+    job *j = ph_alloc(1, sizeof *j, err);
+    if (!j)
+        return PHIAL_ERR_NO_MEMORY;
+    j->dir = dir;
+    j->options = options;
+    phial_status status = open_source(j, err);
+    if (status == PHIAL_OK)
+        status = find_layout(j, err);
+    if (status == PHIAL_OK)
+        status = sort_tensors(j, err);
+    if (status == PHIAL_OK)
+        status = plan_all(j, err);
+    if (status != PHIAL_OK) {
+        ph_gguf_plan_close(j);
+        return status;
+    }
+    say_what_llama_cannot(j);
+    *out = j;
+    return PHIAL_OK;
+}
+
+void ph_gguf_plan_close(ph_gguf_plan *j)
+{
+    if (!j)
+        return;
+    ph_convert_plan_free(&j->plan);
+    ph_free(j->found);
+    ph_free(j->order);
+    ph_safetensors_close(j->weights);
+    ph_free(j);
+}
+
+const ph_convert_plan *ph_gguf_plan_items(const ph_gguf_plan *j)
+{
+    return &j->plan;
+}
+
+void ph_gguf_plan_heads(const ph_gguf_plan *j, uint64_t *n_head, uint64_t *n_head_kv)
+{
+    *n_head = j->hp.n_head;
+    *n_head_kv = j->hp.n_head_kv;
+}
+
 phial_status ph_convert_to_gguf(const char *src_dir, const char *dst_file,
                                 const ph_convert_options *options, phial_error *err)
 {
-    job j = {.dir = src_dir, .options = options};
-    phial_status status;
+    ph_gguf_plan *plan;
     if (!options->overwrite && ph_file_kind_of(dst_file) != PH_FILE_MISSING)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "%s: is there already", dst_file);
-    status = open_source(&j, err);
-    if (status == PHIAL_OK)
-        status = find_layout(&j, err);
-    if (status == PHIAL_OK)
-        status = sort_tensors(&j, err);
-    if (status == PHIAL_OK)
-        status = plan_all(&j, err);
-    if (status == PHIAL_OK) {
-        say_what_llama_cannot(&j);
-        status = write_file(&j, dst_file, err);
-    }
-    ph_convert_plan_free(&j.plan);
-    ph_free(j.found);
-    ph_free(j.order);
-    ph_safetensors_close(j.weights);
+    phial_status status = ph_gguf_plan_open(&plan, src_dir, options, err);
+    if (status != PHIAL_OK)
+        return status;
+    status = write_file(plan, dst_file, err);
+    ph_gguf_plan_close(plan);
     return status;
 }

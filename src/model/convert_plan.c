@@ -6,6 +6,7 @@
  * over as bits here. */
 #include "model/convert_plan.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -119,6 +120,18 @@ typedef struct work {
     uint8_t *bytes; /* STEP of the widest type */
 } work;
 
+/* A number that F16 cannot hold is refused rather than written as infinity. */
+static phial_status check_range(const ph_convert_item *item, const float *values, size_t n,
+                                phial_error *err)
+{
+    for (size_t i = 0; item->to == PH_DTYPE_F16 && i < n; i++)
+        if (fabsf(values[i]) >= 65520.0f && isfinite(values[i]))
+            return ph_err_set(err, PHIAL_ERR_UNSUPPORTED,
+                              "tensor '%s' holds %g, more than F16 can; take f32 or bf16",
+                              item->name, (double)values[i]);
+    return PHIAL_OK;
+}
+
 static phial_status copy_item(ph_convert_plan *plan, const ph_convert_item *item, work *space,
                               const ph_convert_options *options, ph_convert_sink write, void *sink,
                               phial_error *err)
@@ -135,15 +148,18 @@ static phial_status copy_item(ph_convert_plan *plan, const ph_convert_item *item
         size_t src_bytes = ph_dtype_row_bytes(item->from, step);
         size_t dst_bytes = ph_dtype_row_bytes(item->to, step);
         const void *bytes = space->bytes;
+        phial_status status = PHIAL_OK;
         if (item->from == item->to) {
             bytes = src;
         } else if (item->cols == 0 && ph_convert_is_float(item->from)) {
             convert_bits(space->bytes, item->to, src, item->from, step);
         } else {
             from->dequantize(space->values, src, step);
+            status = check_range(item, space->values, step, err);
             to->quantize(space->bytes, space->values, step);
         }
-        phial_status status = write(sink, bytes, dst_bytes, err);
+        if (status == PHIAL_OK)
+            status = write(sink, bytes, dst_bytes, err);
         if (status != PHIAL_OK)
             return status;
         src += src_bytes;

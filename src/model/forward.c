@@ -109,6 +109,15 @@ void ph_workspace_free(ph_workspace *ws)
     ph_free(ws);
 }
 
+phial_status ph_workspace_make_fast(ph_workspace *ws, const phial_model *model, phial_error *err)
+{
+    const ph_hparams *hp = &model->hp;
+    size_t widest = (size_t)hp->n_head * hp->head_dim;
+    widest = widest < hp->n_embd ? hp->n_embd : widest;
+    widest = widest < hp->n_ff ? hp->n_ff : widest;
+    return ph_work_make_fast(&ws->work, ws->n_chunk, widest, err);
+}
+
 phial_status ph_workspace_reserve_taps(ph_workspace *ws, const phial_model *model, uint32_t taps,
                                        size_t n_ctx, phial_error *err)
 {

@@ -79,6 +79,8 @@ typedef struct ph_workspace {
 phial_status ph_workspace_new(ph_workspace **out, const phial_model *model, const ph_kern *kern,
                               ph_pool *pool, size_t n_chunk, size_t n_parts, phial_error *err);
 void ph_workspace_free(ph_workspace *ws);
+/* From now on products with quantized weights are in fast arithmetic (kern/fast.h). Once. */
+phial_status ph_workspace_make_fast(ph_workspace *ws, const phial_model *model, phial_error *err);
 
 /* Room for what these taps show and a plain run never forms (attention probabilities, cache
  * readback) of contexts up to n_ctx; kept once taken. */

@@ -29,13 +29,12 @@ phial_status ph_phi_gguf_read(ph_hparams *out, const ph_gguf *g, phial_error *er
                           "tensor '%s' belongs to a layer behind the last of %u", name,
                           out->n_layer);
     out->n_vocab = embd->dims[1] <= PH_MAX_VOCAB ? (uint32_t)embd->dims[1] : UINT32_MAX;
-    out->tied_head = !ph_gguf_tensor_find(g, "output.weight");
     out->qk_norm = ph_gguf_tensor_find(g, "blk.0.attn_q_norm.weight") != NULL;
     return ph_hparams_check(out, err);
 }
 
 /* llama.cpp's numbers for "mostly this type". */
-static uint32_t file_type(ph_dtype bulk)
+uint32_t ph_phi_file_type(ph_dtype bulk)
 {
     switch (bulk) {
     case PH_DTYPE_F32:
@@ -51,7 +50,7 @@ static uint32_t file_type(ph_dtype bulk)
     }
 }
 
-void ph_phi_gguf_put(ph_gguf_writer *w, const ph_hparams *hp, ph_str name, ph_dtype bulk)
+void ph_phi_gguf_put(ph_gguf_writer *w, const ph_hparams *hp, ph_str name, uint32_t file_type)
 {
     ph_gguf_put_str(w, "general.architecture", ph_str_from("phi2"));
     ph_gguf_put_str(w, "general.type", ph_str_from("model"));
@@ -71,7 +70,7 @@ void ph_phi_gguf_put(ph_gguf_writer *w, const ph_hparams *hp, ph_str name, ph_dt
         ph_gguf_put_f32(w, "phi2.rope.scaling.factor", (float)hp->rope_factor);
     }
     ph_gguf_put_u32(w, "phi2.vocab_size", hp->n_vocab);
-    ph_gguf_put_u32(w, "general.file_type", file_type(bulk));
+    ph_gguf_put_u32(w, "general.file_type", file_type);
     /* llama.cpp asks for it wherever blocks of quantized numbers may occur. */
     ph_gguf_put_u32(w, "general.quantization_version", 2);
 }

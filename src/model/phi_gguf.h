@@ -13,7 +13,10 @@ ph_phi_shape ph_phi_shape_of(const ph_hparams *hp);
 phial_status ph_phi_gguf_read(ph_hparams *out, const ph_gguf *g, phial_error *err);
 
 /* Writes the keys of architecture "phi2" and general.file_type, as llama.cpp's converter does.
- * `bulk`: the type of the matrices. */
-void ph_phi_gguf_put(ph_gguf_writer *w, const ph_hparams *hp, ph_str name, ph_dtype bulk);
+ * file_type: llama.cpp's number for the mix of types. */
+void ph_phi_gguf_put(ph_gguf_writer *w, const ph_hparams *hp, ph_str name, uint32_t file_type);
+
+/* That number where all matrices have one type. */
+uint32_t ph_phi_file_type(ph_dtype bulk);
 
 #endif

@@ -17,6 +17,10 @@ static phial_status open_folder(ph_source *s, const char *path, bool is_file, ph
         is_file ? ph_strndup(path, (size_t)(ph_path_base(path) - path), err) : ph_strdup(path, err);
     char *config = dir == NULL ? NULL : ph_path_join(dir, "config.json", err);
     phial_status status = config == NULL ? PHIAL_ERR_NO_MEMORY : PHIAL_OK;
+    if (status == PHIAL_OK && ph_file_kind_of(config) == PH_FILE_MISSING) {
+        status = ph_err_set(err, PHIAL_ERR_BAD_INPUT,
+                            "%s: holds no config.json, so it is no model's folder", dir);
+    }
     if (status == PHIAL_OK) {
         status = ph_hfconfig_read(&s->config, config, err);
     }

@@ -41,6 +41,7 @@ static const struct shape {
     SHAPE("phi-2", 51200, 2560, 10240, 32, 32, 2048, 32),
     SHAPE("phi-1.5", 51200, 2048, 8192, 24, 32, 2048, 32),
     SHAPE("phi-1", 51200, 2048, 8192, 24, 32, 2048, 32),
+    SHAPE("small", 512, 256, 512, 2, 4, 256, 32), /* wide enough for blocks of 256 */
     SHAPE("tiny", 512, 64, 256, 2, 4, 256, 8),
 #undef SHAPE
 };
@@ -302,7 +303,7 @@ static phial_status prepare(job *j, phial_error *err)
 static phial_status write_model(job *j, const char *dst, phial_error *err)
 {
     ph_gguf_writer *w = j->writer;
-    ph_phi_gguf_put(w, j->hp, ph_str_from(j->options->like), j->quant->type);
+    ph_phi_gguf_put(w, j->hp, ph_str_from(j->options->like), ph_phi_file_type(j->quant->type));
     ph_gguf_put_str(w, "tokenizer.ggml.model", ph_str_from("none"));
     ph_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", false);
     ph_gguf_put_u64(w, "phial.synth.seed", j->options->seed);

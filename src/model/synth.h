@@ -15,7 +15,7 @@
 
 typedef struct ph_synth_options {
     const char *like; /* a name of ph_synth_name() */
-    ph_dtype type;    /* of the matrices: F32, F16, BF16 or Q8_0 */
+    ph_dtype type;    /* of the matrices: any whose block divides the rows */
     uint64_t seed;
     int n_threads; /* 0: as many as make sense */
     bool overwrite;

@@ -9,7 +9,8 @@ void phial_engine_options_default(phial_engine_options *options)
     *options = (phial_engine_options){
         .size = sizeof *options,
         .n_threads = 0,
-        .kv_type = PHIAL_KV_F32,
+        .math = PHIAL_MATH_AUTO,
+        .kv_type = PHIAL_KV_AUTO,
         .n_chunk = 512,
         .n_seq = 64,
     };
@@ -33,23 +34,36 @@ static phial_status check_options(const phial_engine_options *o, phial_error *er
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "%u sequences: must be between 1 and %d",
                           (unsigned)o->n_seq, PH_SEQ_MAX);
     }
-    if ((int)o->kv_type < PHIAL_KV_F32 || (int)o->kv_type > PHIAL_KV_Q8) {
+    if ((int)o->kv_type < PHIAL_KV_F32 || (int)o->kv_type > PHIAL_KV_AUTO) {
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "unknown KV type %d", (int)o->kv_type);
+    }
+    if ((int)o->math < PHIAL_MATH_AUTO || (int)o->math > PHIAL_MATH_FAST) {
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "unknown arithmetic %d", (int)o->math);
     }
     return PHIAL_OK;
 }
 
-static ph_kv_type kv_type_of(phial_kv_type type)
+static phial_status choose_math(phial_engine *e, const phial_engine_options *o, phial_error *err)
 {
-    switch (type) {
-    case PHIAL_KV_F16:
-        return PH_KV_F16;
-    case PHIAL_KV_Q8:
-        return PH_KV_Q8;
-    case PHIAL_KV_F32:
-        break;
+    phial_model_info info = {.size = sizeof info};
+    phial_status status = phial_model_get_info(e->model, &info, err);
+    if (status != PHIAL_OK) {
+        return status;
     }
-    return PH_KV_F32;
+    const ph_dtype_info *type = ph_dtype_by_name(ph_str_from(info.weight_type));
+    bool quantized = type != NULL && type->block > 1;
+    e->math = o->math != PHIAL_MATH_AUTO ? o->math : quantized ? PHIAL_MATH_FAST : PHIAL_MATH_EXACT;
+    e->kv_type = o->kv_type != PHIAL_KV_AUTO  ? o->kv_type
+                 : e->math == PHIAL_MATH_FAST ? PHIAL_KV_F16
+                                              : PHIAL_KV_F32;
+    return PHIAL_OK;
+}
+
+static ph_kv_type kv_type_of(const phial_engine *e)
+{
+    return e->kv_type == PHIAL_KV_F16  ? PH_KV_F16
+           : e->kv_type == PHIAL_KV_Q8 ? PH_KV_Q8
+                                       : PH_KV_F32;
 }
 
 phial_status phial_engine_new(phial_engine **out, const phial_model *model,
@@ -69,7 +83,10 @@ phial_status phial_engine_new(phial_engine **out, const phial_model *model,
     e->model = model;
     e->n_chunk = o->n_chunk;
     e->n_parts = o->n_seq < o->n_chunk ? o->n_seq : o->n_chunk;
-    status = ph_kv_layout_init(&e->layout, model, kv_type_of(o->kv_type), err);
+    status = choose_math(e, o, err);
+    if (status == PHIAL_OK) {
+        status = ph_kv_layout_init(&e->layout, model, kv_type_of(e), err);
+    }
     if (status == PHIAL_OK) {
         status = ph_kern_init(&e->kern, NULL, err);
     }
@@ -83,6 +100,12 @@ phial_status phial_engine_new(phial_engine **out, const phial_model *model,
     status = ph_workspace_new(&e->ws, model, &e->kern, e->pool, e->n_chunk, e->n_parts, err);
     if (status != PHIAL_OK) {
         goto done;
+    }
+    if (e->math == PHIAL_MATH_FAST) {
+        status = ph_workspace_make_fast(e->ws, model, err);
+        if (status != PHIAL_OK) {
+            goto done;
+        }
     }
     status = PHIAL_ERR_NO_MEMORY;
     e->parts = ph_alloc(e->n_parts, sizeof *e->parts, err);
@@ -114,6 +137,16 @@ void phial_engine_free(phial_engine *e)
 int phial_engine_n_threads(const phial_engine *e)
 {
     return ph_pool_threads(e->pool);
+}
+
+phial_math phial_engine_math(const phial_engine *e)
+{
+    return e->math;
+}
+
+phial_kv_type phial_engine_kv_type(const phial_engine *e)
+{
+    return e->kv_type;
 }
 
 const char *phial_engine_isa(const phial_engine *e)

@@ -16,6 +16,8 @@ struct phial_engine {
     ph_pool *pool;
     ph_workspace *ws;
     ph_kv_layout layout;
+    phial_math math;       /* EXACT or FAST */
+    phial_kv_type kv_type; /* never AUTO */
     size_t n_chunk;
     size_t n_parts;          /* most parts of a batch */
     ph_part *parts;          /* [n_parts] */

@@ -109,8 +109,9 @@ phial_status phial_session_on_activation(phial_session *s, uint32_t which, phial
 const char *phial_activation_name(phial_activation what)
 {
     static const char *const NAMES[] = {
-        "embed",   "ln",         "q_proj",   "k_proj", "v_proj",  "q_ln", "k_ln",       "k_cache",
-        "v_cache", "attn_probs", "attn_out", "fc1",    "mlp_out", "out",  "final_norm",
+        "embed",   "ln",      "q_proj",     "k_proj",     "v_proj",   "q_ln",
+        "k_ln",    "k_cache", "v_cache",    "attn_probs", "attn_out", "fc1",
+        "mlp_out", "out",     "final_norm", "attn",       "gelu",
     };
     size_t i = (size_t)what;
     return i < sizeof NAMES / sizeof *NAMES ? NAMES[i] : NULL;

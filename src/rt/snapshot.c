@@ -59,7 +59,8 @@ static parts parts_of(const phial_session *s, size_t n_tokens, size_t build_byte
 
 static size_t describe_build(const phial_engine *e, char out[BUILD_MAX])
 {
-    int n = snprintf(out, BUILD_MAX, "%s %s %s", phial_version(), e->kern.isa, __VERSION__);
+    int n = snprintf(out, BUILD_MAX, "%s %s %s %s", phial_version(), e->kern.isa,
+                     e->math == PHIAL_MATH_FAST ? "fast" : "exact", __VERSION__);
     return n < BUILD_MAX ? (size_t)n : BUILD_MAX - 1;
 }
 

@@ -50,6 +50,8 @@ extern const struct CMUnitTest check_row_tests[];
 extern const size_t check_n_row_tests;
 extern const struct CMUnitTest check_matmul_tests[];
 extern const size_t check_n_matmul_tests;
+extern const struct CMUnitTest check_fast_tests[];
+extern const size_t check_n_fast_tests;
 extern const struct CMUnitTest check_attn_tests[];
 extern const size_t check_n_attn_tests;
 

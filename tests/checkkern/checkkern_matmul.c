@@ -179,8 +179,8 @@ static void hostile_values(void **state)
     for (int round = 0; round < 120; round++) {
         problem p;
         ph_dtype type = ph_quant_at((ph_quant_index)(round % PH_N_QUANT))->type;
-        size_t k = type == PH_DTYPE_Q8_0 ? 32 * (1 + ph_rng_below(&rng, 40))
-                                         : 1 + ph_rng_below(&rng, 1200);
+        size_t block = ph_dtype_find(type)->block;
+        size_t k = block * (1 + ph_rng_below(&rng, 1200 / block));
         problem_new(&p, &rng, type, 1 + ph_rng_below(&rng, 10), 1 + ph_rng_below(&rng, 12), k,
                     true);
         for (size_t i = 0; i < n_isas; i++) {
@@ -202,8 +202,9 @@ static void same_bits(void **state)
     for (int q = 0; q < PH_N_QUANT; q++) {
         problem p;
         ph_dtype type = ph_quant_at((ph_quant_index)q)->type;
-        size_t row_bytes = ph_dtype_row_bytes(type, 1056);
-        problem_new(&p, &rng, type, 37, 211, 1056, false);
+        size_t k = ph_dtype_find(type)->block <= 32 ? 1056 : 1280;
+        size_t row_bytes = ph_dtype_row_bytes(type, k);
+        problem_new(&p, &rng, type, 37, 211, k, false);
         float *alone = get(37 * p.ldy * 4), *all = get(37 * p.ldy * 4);
         for (size_t i = 0; i < n_isas; i++) {
             for (size_t r = 0; r < 37; r++) {

@@ -1,4 +1,5 @@
 /* The kernels of kern/vec compiled for AVX2, FMA and F16C, into the table. */
+#include "kern/x86/avx2_fast.h"
 #include "kern/x86/vec_avx2.h"
 
 #include "kern/vec/vec_attn.h"
@@ -28,4 +29,5 @@ void ph_kern_fill_avx2(ph_kern *kern)
     kern->attn = vec_attn;
     kern->scale_lanes_i8 = vec_scale_lanes_i8;
     kern->scale_rows_i8 = vec_scale_rows_i8;
+    ph_avx2_fill_fast(kern);
 }

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""phial quantize beside llama.cpp's llama_model_quantize on the same file.
+
+    bench/quant_compare.py PHIAL MODEL.gguf [--mixes Q4_K_M,Q6_K] [--repeat 3] [--tokens 128]
+
+For each mix: seconds of both, A B A B, and the median of the pairs' ratios; file sizes; whether all
+tensors have the same formats; the ratio of squared errors over all matrices that differ, ours over
+theirs, plain and weighted by the squares of the weights; and for both the mean KL divergence of the
+logits from the source's over some tokens (computed by `phial logits`).
+MODEL is F16, BF16 or F32. Needs llama-cpp-python, gguf and numpy.
+"""
+import argparse
+import ctypes
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+
+import gguf
+import llama_cpp
+import numpy as np
+
+FILE_TYPES = {"Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q5_K_S": 16, "Q5_1": 9, "Q5_0": 8,
+              "Q4_K_M": 15, "Q4_K_S": 14, "Q4_1": 3, "Q4_0": 2, "IQ4_NL": 25, "IQ4_XS": 30,
+              "Q3_K_L": 13, "Q3_K_M": 12, "Q3_K_S": 11, "Q2_K": 10}
+
+
+def ours(phial, src, dst, mix):
+    subprocess.run([phial, "quantize", src, dst, "--type", mix, "--force", "-t", "2"], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def theirs(src, dst, mix):
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.nthread = 2
+    params.ftype = FILE_TYPES[mix]
+    if llama_cpp.llama_model_quantize(src.encode(), dst.encode(), ctypes.byref(params)) != 0:
+        raise SystemExit("llama_model_quantize failed")
+
+
+def values(tensor):
+    return gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float64).ravel()
+
+
+def errors(src, a, b):
+    read = [{t.name: t for t in gguf.GGUFReader(p).tensors} for p in (src, a, b)]
+    sums = np.zeros((2, 2))
+    same = True
+    for name, t in read[0].items():
+        x, y = read[1][name], read[2][name]
+        same = same and x.tensor_type == y.tensor_type
+        if len(t.shape) < 2 or x.data.tobytes() == y.data.tobytes():
+            continue
+        w = values(t)
+        for i, q in enumerate((x, y)):
+            d = (values(q) - w) ** 2
+            sums[i] += d.sum(), (d * w * w).sum()
+    return same, sums[0] / sums[1] if sums[1].all() else np.ones(2)
+
+
+def logits(phial, model, ids, out):
+    subprocess.run([phial, "logits", "-m", model, "--ids", ids, "--all", "-o", out], check=True)
+    x = np.load(out).astype(np.float64)
+    x -= x.max(axis=1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("phial")
+    parser.add_argument("model")
+    parser.add_argument("--mixes", default=",".join(FILE_TYPES))
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--tokens", type=int, default=128)
+    args = parser.parse_args()
+    silence = llama_cpp.llama_log_callback(lambda level, text, user: None)
+    llama_cpp.llama_log_set(silence, None)
+    rng = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as folder:
+        a, b, npy = (os.path.join(folder, n) for n in ("a.gguf", "b.gguf", "l.npy"))
+        ids = ",".join(map(str, rng.integers(0, 50257, args.tokens)))
+        source = logits(args.phial, args.model, ids, npy)
+        print("mix      ours s  theirs s  ratio  size ratio  formats  error  weighted  KL ours  KL theirs")
+        for mix in args.mixes.split(","):
+            times = []
+            for _ in range(args.repeat):
+                t0 = time.monotonic()
+                ours(args.phial, args.model, a, mix)
+                t1 = time.monotonic()
+                theirs(args.model, b, mix)
+                times.append((t1 - t0, time.monotonic() - t1))
+            ratio = statistics.median(y / x for x, y in times)
+            same, error = errors(args.model, a, b)
+            kl = [float((np.exp(source) * (source - logits(args.phial, p, ids, npy))).sum(1).mean())
+                  for p in (a, b)]
+            print(f"{mix:8} {statistics.median(t[0] for t in times):6.2f} "
+                  f"{statistics.median(t[1] for t in times):9.2f} {ratio:6.2f} "
+                  f"{os.path.getsize(a) / os.path.getsize(b):11.5f}  {'same' if same else 'DIFFER':7} "
+                  f"{error[0]:6.3f} {error[1]:9.3f} {kl[0]:8.5f} {kl[1]:10.5f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

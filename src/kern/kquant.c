@@ -1,0 +1,277 @@
+/* Contract: kern/kquant.h. */
+#include "kern/kquant.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kern/quant.h"
+
+#define L          PH_SEARCH_LANES
+#define MAX_GROUPS 2
+#define ROUNDS     2
+#define F16_MAX    65504.0f
+
+/* Part of the mean square in PH_WEIGHT_SQUARE's weights. Without it small numbers are given away
+ * for large ones so freely that the plain error gets worse than llama.cpp's; docs/QUANT.md. */
+#define SQUARE_FLOOR 0.75f
+
+/* A superblock as the search wants it: blocks side by side. */
+typedef struct job {
+    const ph_kq_spec *spec;
+    const ph_search *search;
+    size_t n_groups, len; /* groups of L blocks; numbers in a block */
+    float x[PH_SUPER], w[PH_SUPER];
+    ph_fit fit[MAX_GROUPS];
+} job;
+
+void ph_search_weights(float *w, const float *x, const float *importance, size_t n, float sigma2,
+                       ph_weighting weighting)
+{
+    float sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += x[i] * x[i];
+    }
+    float rms = sqrtf(sum / (float)n);
+    for (size_t i = 0; i < n; i++) {
+        if (importance != NULL) {
+            w[i] = importance[i] * sqrtf(sigma2 + x[i] * x[i]);
+        } else if (weighting == PH_WEIGHT_SQUARE) {
+            w[i] = x[i] * x[i] + SQUARE_FLOOR * rms * rms;
+        } else {
+            w[i] = (weighting == PH_WEIGHT_MEAN_ABS ? rms : 0.0f) + fabsf(x[i]);
+        }
+    }
+}
+
+static void job_start(job *j, const float *x, const float *importance, const ph_kq_spec *spec,
+                      const ph_search *search)
+{
+    j->spec = spec;
+    j->search = search;
+    j->n_groups = spec->n_blocks / L;
+    j->len = PH_SUPER / spec->n_blocks;
+    float sum = 0;
+    for (size_t i = 0; importance != NULL && i < PH_SUPER; i++) {
+        sum += x[i] * x[i];
+    }
+    float sigma2 = 2 * sum / PH_SUPER;
+    for (size_t b = 0; b < spec->n_blocks; b++) {
+        float w[PH_SUPER];
+        size_t from = b * j->len, to = b / L * L * j->len + b % L;
+        ph_search_weights(w, x + from, importance != NULL ? importance + from : NULL, j->len,
+                          sigma2, spec->weighting);
+        for (size_t k = 0; k < j->len; k++) {
+            j->x[to + k * L] = x[from + k];
+            j->w[to + k * L] = w[k];
+        }
+    }
+}
+
+/* Error of the whole with these scales and mins, [n_blocks]; the fits are left in j->fit. */
+static double measure(job *j, const float *scale, const float *min, float *q)
+{
+    double error = 0;
+    for (size_t g = 0; g < j->n_groups; g++) {
+        size_t at = g * L * j->len;
+        j->search->measure(&j->fit[g], q != NULL ? q + at : NULL, j->x + at, j->w + at, j->len,
+                           &j->spec->grid, scale + g * L, min + g * L);
+        for (size_t l = 0; l < L; l++) {
+            error += (double)j->fit[g].error[l];
+        }
+    }
+    return error;
+}
+
+static float to_f16(float x)
+{
+    return ph_f16_to_f32(ph_f16_from_f32(fminf(fmaxf(x, -F16_MAX), F16_MAX)));
+}
+
+static float largest(const float *x, size_t n)
+{
+    float max = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (fabsf(x[i]) > fabsf(max)) {
+            max = x[i];
+        }
+    }
+    return max;
+}
+
+static int whole(float x, int lo, int hi)
+{
+    float r = rintf(x);
+    return r >= (float)hi ? hi : r > (float)lo ? (int)r : lo;
+}
+
+static int ratio(float a, float b, int lo, int hi)
+{
+    return whole(b != 0 ? a / b : 0.0f, lo, hi);
+}
+
+/* Integers under the two f16 of the superblock. */
+typedef struct levels {
+    float d, dmin;
+    int scale[16], min[16];
+} levels;
+
+static void values_of(const levels *v, size_t n, int dscale, int dmin, const ph_kq_spec *spec,
+                      levels *near, float *scale, float *min)
+{
+    *near = *v;
+    for (size_t b = 0; b < n; b++) {
+        int s = v->scale[b] + dscale, m = v->min[b] + dmin;
+        near->scale[b] = s < spec->scale_lo   ? spec->scale_lo
+                         : s > spec->scale_hi ? spec->scale_hi
+                                              : s;
+        near->min[b] = m < 0 ? 0 : m > spec->scale_hi ? spec->scale_hi : m;
+        scale[b] = v->d * (float)near->scale[b];
+        min[b] = -(v->dmin * (float)near->min[b]);
+    }
+}
+
+/* Each block takes the neighbouring integers with the least error. Returns the error. */
+static double step_integers(job *j, levels *v, bool with_min)
+{
+    size_t n = j->spec->n_blocks;
+    float scale[16], min[16], best[16];
+    levels found = *v, near;
+    values_of(v, n, 0, 0, j->spec, &near, scale, min);
+    measure(j, scale, min, NULL);
+    for (size_t b = 0; b < n; b++) {
+        best[b] = j->fit[b / L].error[b % L];
+    }
+    for (int s = -1; s <= 1; s++) {
+        for (int m = -with_min; m <= with_min; m++) {
+            if (s == 0 && m == 0) {
+                continue;
+            }
+            values_of(v, n, s, m, j->spec, &near, scale, min);
+            measure(j, scale, min, NULL);
+            for (size_t b = 0; b < n; b++) {
+                float error = j->fit[b / L].error[b % L];
+                if (error < best[b]) {
+                    best[b] = error;
+                    found.scale[b] = near.scale[b];
+                    found.min[b] = near.min[b];
+                }
+            }
+        }
+    }
+    double sum = 0;
+    for (size_t b = 0; b < n; b++) {
+        sum += (double)best[b];
+    }
+    *v = found;
+    return sum;
+}
+
+/* Best d and dmin for the integers that v has now: least squares. */
+static void solve(job *j, levels *v, bool with_min)
+{
+    double aa = 0, ab = 0, bb = 0, ax = 0, bx = 0;
+    float scale[16], min[16];
+    levels same;
+    values_of(v, j->spec->n_blocks, 0, 0, j->spec, &same, scale, min);
+    measure(j, scale, min, NULL);
+    for (size_t b = 0; b < j->spec->n_blocks; b++) {
+        const ph_fit *f = &j->fit[b / L];
+        double s = v->scale[b], m = v->min[b];
+        size_t l = b % L;
+        aa += s * s * (double)f->qq[l];
+        ab += s * m * (double)f->q[l];
+        bb += m * m * (double)f->w[l];
+        ax += s * (double)f->xq[l];
+        bx += m * (double)f->x[l];
+    }
+    double det = aa * bb - ab * ab;
+    if (with_min && det > 1e-9 * aa * bb) {
+        float d = (float)((ax * bb - ab * bx) / det), dmin = (float)((ab * ax - aa * bx) / det);
+        if (d > 0 && dmin >= 0) {
+            v->d = to_f16(d);
+            v->dmin = to_f16(dmin);
+        }
+    } else if (!with_min && aa > 0) {
+        v->d = to_f16((float)(ax / aa));
+    }
+}
+
+/* Alternates both steps while the error falls; v begins and ends with the best known. */
+static void refine(job *j, levels *v, bool with_min)
+{
+    double best = step_integers(j, v, with_min);
+    for (int i = 0; i < ROUNDS; i++) {
+        levels next = *v;
+        solve(j, &next, with_min);
+        double error = step_integers(j, &next, with_min);
+        if (!(error < best)) {
+            return;
+        }
+        best = error;
+        *v = next;
+    }
+}
+
+static void final_q(job *j, const levels *v, float *q)
+{
+    float scale[16], min[16];
+    levels same;
+    values_of(v, j->spec->n_blocks, 0, 0, j->spec, &same, scale, min);
+    measure(j, scale, min, q);
+}
+
+void ph_kquant_affine(ph_kq_affine *out, const float *x, const float *importance,
+                      const ph_kq_spec *spec, const ph_search *search)
+{
+    job j;
+    levels v = {0};
+    float scale[16], min[16], q[PH_SUPER];
+    job_start(&j, x, importance, spec, search);
+    for (size_t g = 0; g < j.n_groups; g++) {
+        size_t at = g * L * j.len;
+        search->affine(scale + g * L, min + g * L, j.x + at, j.w + at, j.len, spec->grid.hi, true);
+    }
+    v.d = to_f16(largest(scale, spec->n_blocks) / (float)spec->scale_hi);
+    v.dmin = to_f16(-largest(min, spec->n_blocks) / (float)spec->scale_hi);
+    for (size_t b = 0; b < spec->n_blocks; b++) {
+        v.scale[b] = ratio(scale[b], v.d, 0, spec->scale_hi);
+        v.min[b] = ratio(-min[b], v.dmin, 0, spec->scale_hi);
+    }
+    refine(&j, &v, true);
+    final_q(&j, &v, q);
+    out->d = ph_f16_from_f32(v.d);
+    out->dmin = ph_f16_from_f32(v.dmin);
+    for (size_t b = 0; b < spec->n_blocks; b++) {
+        out->scale[b] = (uint8_t)v.scale[b];
+        out->min[b] = (uint8_t)v.min[b];
+        for (size_t k = 0; k < j.len; k++) {
+            out->q[b * j.len + k] = (uint8_t)q[b / L * L * j.len + k * L + b % L];
+        }
+    }
+}
+
+void ph_kquant_linear(ph_kq_linear *out, const float *x, const float *importance,
+                      const ph_kq_spec *spec, const ph_search *search)
+{
+    job j;
+    levels v = {0};
+    float scale[16], q[PH_SUPER];
+    job_start(&j, x, importance, spec, search);
+    for (size_t g = 0; g < j.n_groups; g++) {
+        size_t at = g * L * j.len;
+        search->linear(scale + g * L, j.x + at, j.w + at, j.len, &spec->grid);
+    }
+    v.d = to_f16(largest(scale, spec->n_blocks) / (float)spec->scale_lo);
+    for (size_t b = 0; b < spec->n_blocks; b++) {
+        v.scale[b] = ratio(scale[b], v.d, spec->scale_lo, spec->scale_hi);
+    }
+    refine(&j, &v, false);
+    final_q(&j, &v, q);
+    out->d = ph_f16_from_f32(v.d);
+    for (size_t b = 0; b < spec->n_blocks; b++) {
+        out->scale[b] = (int8_t)v.scale[b];
+        for (size_t k = 0; k < j.len; k++) {
+            out->q[b * j.len + k] = (int8_t)q[b / L * L * j.len + k * L + b % L];
+        }
+    }
+}

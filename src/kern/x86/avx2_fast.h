@@ -1,0 +1,9 @@
+/* The AVX2 entries of fast arithmetic, into the table. */
+#ifndef PH_KERN_X86_AVX2_FAST_H
+#define PH_KERN_X86_AVX2_FAST_H
+
+#include "kern/kern.h"
+
+void ph_avx2_fill_fast(ph_kern *kern);
+
+#endif
