@@ -553,6 +553,10 @@ static void test_pipe(void **state)
     expect("printf '\\000\\001\\377\\033[31m\\200\\nx\\000\\n' | $PHIAL run " TINY
            " -n 3 --overflow shift -v",
            0, "\n", "");
+    /* Nobody who reads is no interruption. */
+    expect("printf 'a\\nb\\n' | $PHIAL run " TINY " -n 3 >/dev/full", 1, "",
+           "phial: writing to standard output");
+    expect("$PHIAL run " TINY " -n 3 a >/dev/full", 1, "", "phial: writing to standard output");
     /* Message without an end. */
     expect("timeout 60 $PHIAL run " TINY " </dev/zero", 3, "", "67108864 bytes");
     expect("printf 'a\\n/nothing\\nb\\n' | $PHIAL run " TINY " -n 3", 2, "", "unknown command");

@@ -238,7 +238,7 @@ static void tell_end(const ph_chat *chat, const phial_generation_result *r, uint
         ph_tell("(the context of %u tokens is full: the answer is cut short; /clear begins anew, "
                 "/set overflow shift leaves out oldest turns)",
                 (unsigned)chat->config.n_ctx);
-    else if (r->finish == PHIAL_FINISH_CANCELLED)
+    else if (r->finish == PHIAL_FINISH_CANCELLED && ph_answer_interrupted())
         ph_tell("(stopped)");
     else if (r->finish == PHIAL_FINISH_LENGTH && chat->on_terminal)
         ph_tell("(cut at %zu tokens; /set n changes that)", r->ids.n);
@@ -302,7 +302,8 @@ static phial_status answer(ph_chat *chat, const question *q, phial_error *err)
         chat->n_drawn++;
         count(chat, &r);
         tell_end(chat, &r, seed);
-        if (r.finish == PHIAL_FINISH_CANCELLED)
+        /* Otherwise nobody reads any more, which the end of the program tells. */
+        if (r.finish == PHIAL_FINISH_CANCELLED && ph_answer_interrupted())
             st = ph_err_set(err, PHIAL_ERR_CANCELLED, "interrupted");
     }
     ph_free(stops);
