@@ -295,7 +295,9 @@ static void avx2_split_q2_k(const ph_ints *out, const unsigned char *src, size_t
                             _mm256_srli_epi16(both, 4));
 #pragma GCC unroll 2
         for (int half = 0; half < 2; half++) {
-            __m256i s = _mm256_permute4x64_epi64(scales, half ? 0xee : 0x44);
+            /* An immediate must be one without unrolling too (-O1). */
+            __m256i s = half ? _mm256_permute4x64_epi64(scales, 0xee)
+                             : _mm256_permute4x64_epi64(scales, 0x44);
 #pragma GCC unroll 8
             for (int i = 0; i < 8; i++) {
                 __m256i v = split_wide(in + 16 + half * 32 + i % 2 * 16);
