@@ -64,6 +64,28 @@ static void test_escape(void **state)
     ph_buf_free(&buf);
 }
 
+static const char *nearest_of(const char *name, const char *const *candidates)
+{
+    ph_nearest near = {.name = ph_str_from(name)};
+    for (; *candidates; candidates++)
+        ph_nearest_try(&near, *candidates);
+    return near.best;
+}
+
+static void test_nearest(void **state)
+{
+    (void)state;
+    static const char *const NAMES[] = {"set", "bye", "code", "qa", "temp", "repeat-penalty", NULL};
+    assert_string_equal(nearest_of("bey", NAMES), "bye");
+    assert_string_equal(nearest_of("tmep", NAMES), "temp");
+    assert_string_equal(nearest_of("repaet-penlty", NAMES), "repeat-penalty");
+    assert_string_equal(nearest_of("rep", NAMES), "repeat-penalty");
+    assert_null(nearest_of("dir", NAMES));
+    assert_null(nearest_of("nope", NAMES));
+    assert_null(nearest_of("x", NAMES));
+    assert_null(nearest_of("", NAMES));
+}
+
 static void test_prefix_and_distance(void **state)
 {
     (void)state;
@@ -73,6 +95,8 @@ static void test_prefix_and_distance(void **state)
     assert_int_equal(ph_str_distance(S("kitten"), S("sitting")), 3);
     assert_int_equal(ph_str_distance(S(""), S("abc")), 3);
     assert_int_equal(ph_str_distance(S("same"), S("same")), 0);
+    assert_int_equal(ph_str_distance(S("smae"), S("same")), 1);
+    assert_int_equal(ph_str_distance(S("ca"), S("abc")), 3);
     char longer[65];
     memset(longer, 'x', sizeof longer);
     assert_true(ph_str_distance((ph_str){longer, 65}, S("x")) == SIZE_MAX);
@@ -335,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_parse_integers),
         cmocka_unit_test(test_parse_doubles),
         cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_prefix_and_distance),
         cmocka_unit_test(test_utf8_all_code_points),
         cmocka_unit_test(test_utf8_all_short_sequences),

@@ -204,6 +204,36 @@ static void test_save_and_load(void **state)
     shell(text);
 }
 
+/* What a conversation of somebody else calls its preset cannot steer the terminal, and what would
+ * fail at each answer is refused at once. */
+static void test_foreign_conversation(void **state)
+{
+    (void)state;
+    char text[512];
+    pty_program p;
+    begin(&p, TINY, "-n 2 --seed 5 --stop zz", 80);
+    snprintf(text, sizeof text, "/save %s/own.json", folder);
+    say(&p, text);
+    snprintf(text, sizeof text,
+             "cd %s && sed 's/\"preset_name\": \"chat\"/\"preset_name\": \"\\\\u001b[31mred\"/' "
+             "own.json >foreign.json && sed 's/\"zz\"/\"\"/' own.json >empty.json && "
+             "! cmp -s own.json foreign.json && ! cmp -s own.json empty.json",
+             folder);
+    shell(text);
+    snprintf(text, sizeof text, "/load %s/foreign.json", folder);
+    say(&p, text);
+    size_t from = p.mark;
+    say(&p, "/preset");
+    say(&p, "/show");
+    assert_non_null(strstr(p.out + from, "preset: \\x1b[31mred;"));
+    assert_null(strstr(p.out + from, "\033[31m"));
+    from = p.mark;
+    snprintf(text, sizeof text, "/load %s/empty.json", folder);
+    say(&p, text);
+    assert_non_null(strstr(p.out + from, " is empty"));
+    leave(&p);
+}
+
 static void test_typing(void **state)
 {
     (void)state;
@@ -215,7 +245,7 @@ static void test_typing(void **state)
     wait_for(&p, PASTE_ON ". ");
     pty_send(&p, "\r");
     wait_for(&p, PASTE_ON ". ");
-    say(&p, "quoted three\"\"\"");
+    say(&p, "quoted three\"\"\", behind");
     say(&p, "h\xc3\xa9llo \xe4\xb8\x96\xe7\x95\x8c \xf0\x9f\x90\xbc");
     /* Ctrl-C throws away what was typed. */
     pty_send(&p, "thrown away\003");
@@ -223,7 +253,7 @@ static void test_typing(void **state)
     size_t from = p.mark;
     say(&p, "/show prompt");
     assert_non_null(strstr(p.out + from, "Alice: line one\r\nline two\r\n"));
-    assert_non_null(strstr(p.out + from, "Alice: quoted one\r\n\r\nquoted three\r\n"));
+    assert_non_null(strstr(p.out + from, "Alice: quoted one\r\n\r\nquoted three, behind\r\n"));
     assert_non_null(
         strstr(p.out + from, "Alice: h\xc3\xa9llo \xe4\xb8\x96\xe7\x95\x8c \xf0\x9f\x90\xbc"));
     assert_null(strstr(p.out + from, "Alice: thrown"));
@@ -346,11 +376,17 @@ static void test_generate_interrupted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory),   cmocka_unit_test(test_interrupted_answer),
-        cmocka_unit_test(test_overflow), cmocka_unit_test(test_save_and_load),
-        cmocka_unit_test(test_typing),   cmocka_unit_test(test_narrow_and_resized),
-        cmocka_unit_test(test_history),  cmocka_unit_test(test_unreadable_history),
-        cmocka_unit_test(test_one_shot), cmocka_unit_test(test_generate_interrupted),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_interrupted_answer),
+        cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_save_and_load),
+        cmocka_unit_test(test_foreign_conversation),
+        cmocka_unit_test(test_typing),
+        cmocka_unit_test(test_narrow_and_resized),
+        cmocka_unit_test(test_history),
+        cmocka_unit_test(test_unreadable_history),
+        cmocka_unit_test(test_one_shot),
+        cmocka_unit_test(test_generate_interrupted),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -480,6 +480,9 @@ static void test_bad_options(void **state)
 {
     (void)state;
     expect(GEN "-p a --stop ''", 2, "", "stop string 1 is empty");
+    expect("$PHIAL run " TINY " --stop ''", 2, "", " is empty");
+    expect("printf '{\"prompt\":\"a\"}\\n' | " GEN "--prompts - --stop ''", 2, "",
+           "phial: stop string 1 is empty");
     expect(GEN "-p a -n 3 --stop \"$(head -c 10240 /dev/zero | tr '\\0' y)\"", 0, "", "");
     expect(GEN "-p a -n 3 --temp 0", 0, "", "");
     expect(GEN "-p a -n 3 --temp 1e30", 0, "", "");
@@ -550,6 +553,12 @@ static void test_pipe(void **state)
     expect("printf '\\000\\001\\377\\033[31m\\200\\nx\\000\\n' | $PHIAL run " TINY
            " -n 3 --overflow shift -v",
            0, "\n", "");
+    /* Nobody who reads is no interruption. */
+    expect("printf 'a\\nb\\n' | $PHIAL run " TINY " -n 3 >/dev/full", 1, "",
+           "phial: writing to standard output");
+    expect("$PHIAL run " TINY " -n 3 a >/dev/full", 1, "", "phial: writing to standard output");
+    /* Message without an end. */
+    expect("timeout 60 $PHIAL run " TINY " </dev/zero", 3, "", "67108864 bytes");
     expect("printf 'a\\n/nothing\\nb\\n' | $PHIAL run " TINY " -n 3", 2, "", "unknown command");
     expect("printf '//etc is a folder\\n/show prompt\\n' | $PHIAL run " TINY " -n 3", 0, "",
            "Alice: /etc is a folder\n");

@@ -278,6 +278,11 @@ phial_status ph_writer_patch(ph_writer *w, uint64_t offset, const void *bytes, s
 
 phial_status ph_writer_flush(ph_writer *w, const char **temp_path, phial_error *err)
 {
+    if (w->temp == NULL) {
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT,
+                          "%s: a device or a pipe cannot be read back while it is written",
+                          w->path);
+    }
     *temp_path = w->temp;
     return writer_flush(w, err);
 }

@@ -113,22 +113,40 @@ size_t ph_str_distance(ph_str a, ph_str b)
     if (a.n > MAX || b.n > MAX) {
         return SIZE_MAX;
     }
-    size_t row[MAX + 1];
+    size_t rows[3][MAX + 1]; /* i modulo 3 */
     for (size_t j = 0; j <= b.n; j++) {
-        row[j] = j;
+        rows[0][j] = j;
     }
     for (size_t i = 1; i <= a.n; i++) {
-        size_t diagonal = row[0];
+        size_t *row = rows[i % 3];
+        const size_t *above = rows[(i - 1) % 3], *above2 = rows[(i + 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= b.n; j++) {
-            size_t best = diagonal + (a.p[i - 1] != b.p[j - 1]);
-            diagonal = row[j];
-            best = row[j] + 1 < best ? row[j] + 1 : best;
+            size_t best = above[j - 1] + (a.p[i - 1] != b.p[j - 1]);
+            best = above[j] + 1 < best ? above[j] + 1 : best;
             best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1] &&
+                above2[j - 2] + 1 < best) {
+                best = above2[j - 2] + 1;
+            }
             row[j] = best;
         }
     }
-    return row[b.n];
+    return rows[a.n % 3][b.n];
+}
+
+void ph_nearest_try(ph_nearest *nearest, const char *candidate)
+{
+    ph_str name = nearest->name, other = ph_str_from(candidate);
+    size_t longer = name.n > other.n ? name.n : other.n;
+    size_t distance = ph_str_distance(name, other);
+    if (name.n >= 2 && name.n < other.n && memcmp(name.p, other.p, name.n) == 0) {
+        distance = 1;
+    }
+    if (distance <= (longer + 1) / 3 && (nearest->best == NULL || distance < nearest->distance)) {
+        nearest->best = candidate;
+        nearest->distance = distance;
+    }
 }
 
 char *ph_strndup(const char *s, size_t n, phial_error *err)

@@ -49,9 +49,20 @@ bool ph_str_parse_f64(ph_str s, double *out);
  * showing single-precision numbers to people and in JSON. */
 double ph_f32_decimal(float f);
 
-/* Edit distance without transpositions, at most 64 bytes a side (longer: SIZE_MAX); for
- * "did you mean". */
+/* Edit distance where neighbours that changed places count once (optimal string alignment), at most
+ * 64 bytes a side (longer: SIZE_MAX). */
 size_t ph_str_distance(ph_str a, ph_str b);
+
+/* For "did you mean": begin with {.name = what was typed} and try all candidates. What differs in
+ * more than a third of its letters is nobody's slip; an unfinished name of two letters or more is
+ * one letter away. */
+typedef struct ph_nearest {
+    ph_str name;
+    const char *best; /* borrowed; NULL: none */
+    size_t distance;
+} ph_nearest;
+
+void ph_nearest_try(ph_nearest *nearest, const char *candidate);
 
 /* Heap copy with a NUL; owned. */
 char *ph_strdup(const char *s, phial_error *err);

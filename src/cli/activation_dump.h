@@ -9,6 +9,9 @@
 
 typedef struct ph_dump ph_dump;
 
+/* The activations that the golden data has names for. */
+#define PH_DUMP_ACTIVATIONS (PHIAL_ACT_ALL & ~(1u << PHIAL_ACT_ATTN | 1u << PHIAL_ACT_GELU))
+
 /* n_tokens: length of the whole sequence. */
 phial_status ph_dump_new(ph_dump **out, const phial_model *model, size_t n_tokens,
                          phial_error *err);

@@ -53,8 +53,11 @@ void ph_answer_add(phial_session *session)
 {
     for (size_t i = 0; i < PH_ANSWER_SESSIONS; i++) {
         phial_session *none = NULL;
-        if (atomic_compare_exchange_strong(&slots[i], &none, session))
+        if (atomic_compare_exchange_strong(&slots[i], &none, session)) {
+            if (interrupted) /* a signal that came before the session was in its slot */
+                phial_session_cancel(session);
             return;
+        }
     }
 }
 

@@ -196,23 +196,13 @@ static const ph_opt *find_letter(const ph_cmd *cmd, char letter)
 
 static phial_status unknown_option(const ph_args *args, ph_str name, phial_error *err)
 {
-    const char *best = NULL;
-    size_t best_distance = 4;
-    for (const ph_opt *opt = args->cmd->opts; opt && opt->name; opt++) {
-        size_t d = ph_str_distance(name, ph_str_from(opt->name));
-        size_t len = strlen(opt->name);
-        if (name.n >= 2 && len > name.n && memcmp(opt->name, name.p, name.n) == 0)
-            d = 1;
-        if (d < best_distance && d < len) {
-            best = opt->name;
-            best_distance = d;
-        }
-    }
-    if (!best && ph_str_distance(name, ph_str_from("help")) <= 2)
-        best = "help";
-    if (best)
+    ph_nearest near = {.name = name};
+    for (const ph_opt *opt = args->cmd->opts; opt && opt->name; opt++)
+        ph_nearest_try(&near, opt->name);
+    ph_nearest_try(&near, "help");
+    if (near.best)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "unknown option --%.*s; did you mean --%s?",
-                          PH_STR_ARG(name), best);
+                          PH_STR_ARG(name), near.best);
     return ph_err_set(err, PHIAL_ERR_ARGUMENT,
                       "unknown option --%.*s; 'phial %s --help' lists what there is",
                       PH_STR_ARG(name), args->name);

@@ -120,7 +120,7 @@ static phial_status do_system(ph_chat *chat, ph_str arg, phial_error *err)
     phial_preset_info info = {.size = sizeof info};
     phial_status st = phial_preset_get_info(chat->preset, &info, err);
     if (st == PHIAL_OK && arg.n == 0) {
-        ph_tell_foreign(chat->config.system.p ? chat->config.system : info.system);
+        ph_tell_text(chat->config.system.p ? chat->config.system : info.system);
         return PHIAL_OK;
     }
     if (st == PHIAL_OK && (ph_str_eq_c(arg, "\"\"") || ph_str_eq_c(arg, "none")))
@@ -262,28 +262,18 @@ static phial_status run_command(ph_chat *chat, const command *c, ph_str arg, boo
     return c->run(chat, arg, err);
 }
 
-static void nearer(ph_str name, const char *candidate, const char **best, size_t *distance)
-{
-    size_t d = ph_str_distance(name, ph_str_from(candidate));
-    if (d < *distance && d < strlen(candidate)) {
-        *best = candidate;
-        *distance = d;
-    }
-}
-
 static phial_status unknown(ph_str name, phial_error *err)
 {
-    const char *best = NULL;
-    size_t distance = 3;
+    ph_nearest near = {.name = name};
     for (size_t i = 0; i < N_COMMANDS; i++)
-        nearer(name, COMMANDS[i].name, &best, &distance);
+        ph_nearest_try(&near, COMMANDS[i].name);
     for (size_t i = 0; i < N_FORMS; i++)
-        nearer(name, FORMS[i].name, &best, &distance);
-    if (best)
+        ph_nearest_try(&near, FORMS[i].name);
+    if (near.best)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT,
                           "unknown command /%.*s; did you mean /%s? (a message that begins with / "
                           "begins with //)",
-                          PH_STR_ARG(name), best);
+                          PH_STR_ARG(name), near.best);
     return ph_err_set(err, PHIAL_ERR_ARGUMENT,
                       "unknown command /%.*s; /help lists what there is (a message that begins "
                       "with / begins with //)",

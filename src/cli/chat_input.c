@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/answer_view.h"
 #include "cli/cli_io.h"
 #include "cli/conversation.h"
 #include "cli/line_edit.h"
@@ -104,8 +105,11 @@ static phial_status read_plain(ph_chat_input *input, bool *end, phial_error *err
 {
     int c = 0;
     ph_buf_clear(&input->line);
-    while ((c = getc(stdin)) != EOF && c != '\n')
-        ph_buf_add_byte(&input->line, (uint8_t)c);
+    while ((c = getc(stdin)) != EOF && c != '\n') {
+        /* A line beyond the limit may have no end at all. */
+        if (!ph_buf_add_byte(&input->line, (uint8_t)c))
+            return ph_buf_status(&input->line, err);
+    }
     if (c == EOF && ferror(stdin))
         return ph_err_errno(err, errno, "standard input");
     *end = c == EOF && input->line.len == 0;
@@ -142,12 +146,18 @@ static phial_status read_line(ph_chat_input *input, const char *prompt, bool *en
     return input->edit ? read_edited(input, prompt, end, thrown, err) : read_plain(input, end, err);
 }
 
-/* Appends what stands before the closing quotes; true if they were there. */
+/* Appends the line without the closing quotes, and what stands behind them too, so that nothing
+ * typed is lost; true if they were there. */
 static bool add_quoted(ph_buf *message, const char *text, size_t n)
 {
     const char *close = n >= 3 ? memmem(text, n, QUOTES, 3) : NULL;
-    ph_buf_add(message, text, close ? (size_t)(close - text) : n);
-    return close != NULL;
+    size_t n_before = close ? (size_t)(close - text) : n;
+    ph_buf_add(message, text, n_before);
+    if (!close)
+        return false;
+    size_t n_behind = ph_trimmed_length(close + 3, n - n_before - 3);
+    ph_buf_add(message, close + 3, n_behind);
+    return true;
 }
 
 /* The line begins with quotes: collects up to the closing ones. *thrown: Ctrl-C on the way. */

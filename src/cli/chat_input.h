@@ -23,8 +23,8 @@ phial_status ph_chat_input_open(ph_chat_input **out, bool interactive, bool with
                                 phial_error *err);
 void ph_chat_input_close(ph_chat_input *input);
 
-/* The next message, which is never blank. A line, or from """ to """ any number of lines; "//" at
- * the beginning stands for "/". Errors: LIMIT, IO. */
+/* The next message, which is never blank. A line, or from """ to """ any number of lines, with what
+ * stands behind the closing quotes; "//" at the beginning stands for "/". Errors: LIMIT, IO. */
 phial_status ph_chat_input_next(ph_chat_input *input, ph_buf *message, ph_message_kind *kind,
                                 phial_error *err);
 

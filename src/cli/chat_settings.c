@@ -109,7 +109,7 @@ static void show_stop(const ph_chat *chat, char *out, size_t room)
         ph_str_escape(&text, (ph_str){chat->config.stop[i].p, chat->config.stop[i].n}, false);
         ph_buf_add_str(&text, "\"");
     }
-    snprintf(out, room, "%s", text.data ? text.data : "only the preset's");
+    snprintf(out, room, "%s", text.data ? text.data : "the preset's");
     ph_buf_free(&text);
 }
 
@@ -141,16 +141,12 @@ enum { N_SETTINGS = sizeof SETTINGS / sizeof SETTINGS[0] };
 
 static phial_status unknown(ph_str name, phial_error *err)
 {
-    const char *best = NULL;
-    size_t distance = 4;
-    for (size_t i = 0; i < N_SETTINGS || ph_gen_number_name(i - N_SETTINGS); i++) {
-        const char *c = i < N_SETTINGS ? SETTINGS[i].name : ph_gen_number_name(i - N_SETTINGS);
-        size_t d = ph_str_distance(name, ph_str_from(c));
-        if (d < distance && d < strlen(c)) {
-            best = c;
-            distance = d;
-        }
-    }
+    ph_nearest near = {.name = name};
+    for (size_t i = 0; i < N_SETTINGS; i++)
+        ph_nearest_try(&near, SETTINGS[i].name);
+    for (size_t i = 0; ph_gen_number_name(i); i++)
+        ph_nearest_try(&near, ph_gen_number_name(i));
+    const char *best = near.best;
     return ph_err_set(err, PHIAL_ERR_ARGUMENT, "nothing is called '%.*s'%s%s%s", PH_STR_ARG(name),
                       best ? "; did you mean " : "; /set lists what there is", best ? best : "",
                       best ? "?" : "");
@@ -208,7 +204,7 @@ static void show_history(const ph_chat *chat)
     for (size_t i = 0; i < chat->n_turns; i++) {
         const char *who = chat->turns[i].role == PHIAL_ROLE_USER ? "You" : "Model";
         ph_tell("%s:%s", who, i < chat->first ? " (left out)" : "");
-        ph_tell_foreign(chat->turns[i].text);
+        ph_tell_text(chat->turns[i].text);
     }
     ph_tell("(%zu turns)", chat->n_turns);
 }
@@ -220,7 +216,7 @@ static phial_status show_prompt(const ph_chat *chat, phial_error *err)
     ph_buf_init(&text, 0);
     phial_status st = ph_chat_prompt(chat, &text, &n, err);
     if (st == PHIAL_OK) {
-        ph_tell_foreign((phial_text){text.data, text.len});
+        ph_tell_text((phial_text){text.data, text.len});
         ph_tell("(%zu tokens)", n);
     }
     ph_buf_free(&text);
@@ -230,7 +226,7 @@ static phial_status show_prompt(const ph_chat *chat, phial_error *err)
 static void show_model(const ph_chat *chat)
 {
     const phial_model_info *i = &chat->gen.info;
-    ph_tell_foreign(ph_text_of(chat->model_path));
+    ph_tell_text(ph_text_of(chat->model_path));
     ph_tell("  %s, %s, %.3g million parameters, %u layers, context %u of %u, %d threads, kernels "
             "%s",
             i->arch, i->weight_type, (double)i->n_params / 1e6, (unsigned)i->n_layer,
@@ -253,7 +249,7 @@ phial_status ph_chat_show(const ph_chat *chat, ph_str what, phial_error *err)
     } else if (ph_str_eq_c(what, "prompt")) {
         st = show_prompt(chat, err);
     } else if (ph_str_eq_c(what, "preset")) {
-        ph_tell_foreign(ph_text_of(info.json));
+        ph_tell_text(ph_text_of(info.json));
     } else if (ph_str_eq_c(what, "model")) {
         show_model(chat);
     } else {

@@ -36,14 +36,8 @@ const ph_cmd_row *ph_cmd_find(const char *name)
 
 const ph_cmd_row *ph_cmd_nearest(const char *name)
 {
-    const ph_cmd_row *best = NULL;
-    size_t best_distance = 3;
-    for (size_t i = 0; i < ph_cmd_count(); i++) {
-        size_t d = ph_str_distance(ph_str_from(name), ph_str_from(rows[i].name));
-        if (d < best_distance && d < strlen(rows[i].name)) {
-            best = &rows[i];
-            best_distance = d;
-        }
-    }
-    return best;
+    ph_nearest near = {.name = ph_str_from(name)};
+    for (size_t i = 0; i < ph_cmd_count(); i++)
+        ph_nearest_try(&near, rows[i].name);
+    return near.best ? ph_cmd_find(near.best) : NULL;
 }

@@ -168,9 +168,11 @@ static phial_status run(const ph_args *args, phial_error *err)
         j.config.n_seq = (uint32_t)ph_args_int(args, "batch");
     if (st == PHIAL_OK)
         st = ph_gen_open(&j.gen, ph_args_str(args, "model"), args, &j.config, err);
-    /* Also with --prompts: wrong sampling options are a usage error, not one of each line. */
+    /* Also with --prompts: wrong options are a usage error, not one of each line. */
     if (st == PHIAL_OK)
         st = ph_gen_sampler_new(&j.sampler, &j.gen, &j.config, j.preset, j.config.seed, err);
+    if (st == PHIAL_OK)
+        st = ph_gen_stops_check(&j.gen, &j.config, j.preset, err);
     if (st == PHIAL_OK && prompts) {
         st = ph_gen_batch(&j.gen, &j.config, j.preset, prompts, ph_gen_kv_bytes(&j.gen), err);
     } else if (st == PHIAL_OK) {

@@ -254,8 +254,8 @@ static phial_status run_wave(job *j, const ph_args *args, const id_lists *l, siz
     bool all = ph_args_flag(args, "all");
     phial_status status = open_sessions(j, tokens, n, first, l->n > 1, err);
     if (status == PHIAL_OK && j->dump != NULL) {
-        status =
-            phial_session_on_activation(j->sessions[0], PHIAL_ACT_ALL, ph_dump_see, j->dump, err);
+        status = phial_session_on_activation(j->sessions[0], PH_DUMP_ACTIVATIONS, ph_dump_see,
+                                             j->dump, err);
     }
     if (status == PHIAL_OK && all) {
         phial_session_on_logits(j->sessions[0], write_row, j);

@@ -11,15 +11,16 @@
 
 void ph_tell(const char *fmt, ...)
 {
+    char text[4096];
     va_list ap;
     va_start(ap, fmt);
-    ph_out_flush();
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    if (n >= 0)
+        ph_tell_text((phial_text){text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1});
 }
 
-void ph_tell_foreign(phial_text text)
+void ph_tell_text(phial_text text)
 {
     ph_out_flush();
     ph_buf shown;
@@ -112,7 +113,7 @@ phial_status ph_chat_check(const ph_chat *chat, phial_error *err)
     phial_sampler *sampler = NULL;
     phial_status st = ph_gen_sampler_new(&sampler, &chat->gen, &chat->config, chat->preset, 0, err);
     phial_sampler_free(sampler);
-    return st;
+    return st == PHIAL_OK ? ph_gen_stops_check(&chat->gen, &chat->config, chat->preset, err) : st;
 }
 
 phial_status ph_chat_use_preset(ph_chat *chat, phial_preset *preset, phial_error *err)
@@ -237,7 +238,7 @@ static void tell_end(const ph_chat *chat, const phial_generation_result *r, uint
         ph_tell("(the context of %u tokens is full: the answer is cut short; /clear begins anew, "
                 "/set overflow shift leaves out oldest turns)",
                 (unsigned)chat->config.n_ctx);
-    else if (r->finish == PHIAL_FINISH_CANCELLED)
+    else if (r->finish == PHIAL_FINISH_CANCELLED && ph_answer_interrupted())
         ph_tell("(stopped)");
     else if (r->finish == PHIAL_FINISH_LENGTH && chat->on_terminal)
         ph_tell("(cut at %zu tokens; /set n changes that)", r->ids.n);
@@ -301,7 +302,8 @@ static phial_status answer(ph_chat *chat, const question *q, phial_error *err)
         chat->n_drawn++;
         count(chat, &r);
         tell_end(chat, &r, seed);
-        if (r.finish == PHIAL_FINISH_CANCELLED)
+        /* Otherwise nobody reads any more, which the end of the program tells. */
+        if (r.finish == PHIAL_FINISH_CANCELLED && ph_answer_interrupted())
             st = ph_err_set(err, PHIAL_ERR_CANCELLED, "interrupted");
     }
     ph_free(stops);

@@ -65,7 +65,7 @@ void ph_chat_clear(ph_chat *chat);
 phial_status ph_chat_set_preset(ph_chat *chat, const char *name, phial_error *err);
 /* Consumes the preset, also on failure. The user's own settings stay and are checked against it. */
 phial_status ph_chat_use_preset(ph_chat *chat, phial_preset *preset, phial_error *err);
-/* Whether the settings make a sampler. */
+/* Whether the settings make a sampler and the stop strings a stopper. */
 phial_status ph_chat_check(const ph_chat *chat, phial_error *err);
 /* A copy that lives as long as the chat. */
 phial_status ph_chat_keep(ph_chat *chat, phial_text *out, const char *p, size_t n,
@@ -78,6 +78,6 @@ phial_status ph_chat_prompt(const ph_chat *chat, ph_buf *text, size_t *n, phial_
 
 /* Lines for the user, on standard error; texts that are not ours are escaped on a terminal. */
 void ph_tell(const char *fmt, ...) PH_PRINTF(1, 2);
-void ph_tell_foreign(phial_text text);
+void ph_tell_text(phial_text text);
 
 #endif

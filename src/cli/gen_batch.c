@@ -397,6 +397,10 @@ static phial_status step(batch *b, phial_generation **list, phial_error *err)
         phial_generation_result r = {.size = sizeof r};
         phial_error error = {0};
         phial_generation_get_result(it->generation, &r, NULL);
+        if (r.finish == PHIAL_FINISH_CANCELLED) { /* interrupted: no answer of this line */
+            b->live[kept++] = it;
+            continue;
+        }
         if (r.status != PHIAL_OK)
             ph_err_set(&error, r.status, "%s", r.message);
         phial_status concluded = conclude(b, it, r.status, &error, err);

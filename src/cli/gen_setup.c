@@ -403,6 +403,20 @@ phial_status ph_gen_options_fill(phial_generation_options *o, phial_text **stops
     return PHIAL_OK;
 }
 
+phial_status ph_gen_stops_check(const ph_gen *gen, const ph_gen_config *config,
+                                const phial_preset *preset, phial_error *err)
+{
+    phial_generation_options o;
+    phial_text *stops = NULL;
+    phial_stopper *stopper = NULL;
+    phial_status st = ph_gen_options_fill(&o, &stops, gen, config, preset, err);
+    if (st == PHIAL_OK)
+        st = phial_stopper_new(&stopper, o.stop, o.n_stop, err);
+    phial_stopper_free(stopper);
+    ph_free(stops);
+    return st;
+}
+
 /* The tokens of a prompt; *ids is owned. */
 static phial_status prompt_ids(uint32_t **ids, size_t *n, const phial_prompt *prompt,
                                const ph_gen *gen, phial_error *err)

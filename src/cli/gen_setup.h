@@ -87,6 +87,10 @@ phial_status ph_gen_options_fill(phial_generation_options *o, phial_text **stops
                                  const ph_gen_config *config, const phial_preset *preset,
                                  phial_error *err);
 
+/* Whether an answer can be stopped by the stop strings of preset and user. */
+phial_status ph_gen_stops_check(const ph_gen *gen, const ph_gen_config *config,
+                                const phial_preset *preset, phial_error *err);
+
 /* The tokens of a conversation; *ids is owned. text (may be NULL): the prompt as text, appended. */
 phial_status ph_gen_encode(uint32_t **ids, size_t *n, ph_buf *text, const ph_gen *gen,
                            const ph_gen_config *config, const phial_preset *preset,

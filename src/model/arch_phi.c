@@ -205,7 +205,6 @@ static phial_status recognise(binder *b)
     if (ph_source_gguf(m->source) != NULL) {
         m->hp.n_vocab = embed.dims[0] <= PH_MAX_VOCAB ? (uint32_t)embed.dims[0] : 0;
         m->hp.qk_norm = has(b, PH_PHI_ATTN_Q_NORM, 0);
-        m->hp.tied_head = !has(b, PH_PHI_OUTPUT, 0);
     }
     phial_status status = ph_hparams_check(&m->hp, b->err);
     return status == PHIAL_OK ? status : ph_err_context(b->err, status, "%s", m->path);

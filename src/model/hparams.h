@@ -37,8 +37,8 @@ typedef struct ph_hparams {
     bool tied_head;     /* no output weight: the embedding serves */
 } ph_hparams;
 
-/* n_vocab of a GGUF comes from its embedding tensor and may be 0 here until that is known; qk_norm
- * and tied_head likewise from which tensors are there. */
+/* n_vocab of a GGUF comes from its embedding tensor and is 0 here until that is known, qk_norm from
+ * whether such tensors are there; its head is never tied. */
 phial_status ph_hparams_from_gguf(ph_hparams *hp, const ph_gguf *gguf, const char *arch,
                                   phial_error *err);
 phial_status ph_hparams_from_config(ph_hparams *hp, const ph_hfconfig *config, phial_error *err);

@@ -29,7 +29,6 @@ phial_status ph_phi_gguf_read(ph_hparams *out, const ph_gguf *g, phial_error *er
                           "tensor '%s' belongs to a layer behind the last of %u", name,
                           out->n_layer);
     out->n_vocab = embd->dims[1] <= PH_MAX_VOCAB ? (uint32_t)embd->dims[1] : UINT32_MAX;
-    out->tied_head = !ph_gguf_tensor_find(g, "output.weight");
     out->qk_norm = ph_gguf_tensor_find(g, "blk.0.attn_q_norm.weight") != NULL;
     return ph_hparams_check(out, err);
 }

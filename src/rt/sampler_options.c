@@ -158,23 +158,8 @@ static bool same_name(ph_str a, const char *b)
     return a.n == n;
 }
 
-typedef struct nearest {
-    ph_str name;
-    const char *best;
-    size_t distance;
-} nearest;
-
-static void consider(nearest *near, const char *name)
-{
-    size_t d = ph_str_distance(near->name, ph_str_from(name));
-    if (d < near->distance) {
-        near->distance = d;
-        near->best = name;
-    }
-}
-
 /* " (did you mean 'x'?)" or nothing. */
-static void suggest(const nearest *near, char out[96])
+static void suggest(const ph_nearest *near, char out[96])
 {
     out[0] = '\0';
     if (near->best != NULL) {
@@ -184,10 +169,10 @@ static void suggest(const nearest *near, char out[96])
 
 static phial_status unknown_step(ph_str name, phial_error *err)
 {
-    nearest near = {.name = name, .distance = 4};
+    ph_nearest near = {.name = name};
     char hint[96], names[256] = "";
     for (size_t i = 0, at = 0; i < PH_N_SAMPLERS && at < sizeof names; i++) {
-        consider(&near, STEP_NAMES[i]);
+        ph_nearest_try(&near, STEP_NAMES[i]);
         at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i == 0 ? "" : ", ",
                                STEP_NAMES[i]);
     }
@@ -229,10 +214,10 @@ phial_status ph_sampler_parse_chain(phial_sampler *s, const char *names, phial_e
 
 static phial_status unknown_option(ph_str name, phial_error *err)
 {
-    nearest near = {.name = name, .distance = 4};
+    ph_nearest near = {.name = name};
     char hint[96];
     for (size_t i = 0; i < N_FIELDS; i++) {
-        consider(&near, FIELDS[i].name);
+        ph_nearest_try(&near, FIELDS[i].name);
     }
     suggest(&near, hint);
     return ph_err_set(err, PHIAL_ERR_ARGUMENT, "no sampling option is named '%.*s'%s",

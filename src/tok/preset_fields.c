@@ -133,23 +133,13 @@ static phial_status unknown_key(const reader *r, ph_str key, const char *of, con
                       of, PH_STR_ARG(key), hint);
 }
 
-static void consider(ph_str key, const char *name, const char **best, size_t *least)
-{
-    size_t d = ph_str_distance(key, ph_str_from(name));
-    if (d < *least) {
-        *least = d;
-        *best = name;
-    }
-}
-
 static phial_status take_number(const reader *r, ph_str key, const ph_json *v)
 {
-    const char *best = NULL;
-    size_t least = 4;
+    ph_nearest near = {.name = key};
     for (size_t i = 0; i < PH_N_SAMPLING; i++) {
         const sampling_field *f = &SAMPLING_FIELDS[i];
         if (!ph_str_eq_c(key, f->key)) {
-            consider(key, f->key, &best, &least);
+            ph_nearest_try(&near, f->key);
             continue;
         }
         double x;
@@ -164,8 +154,8 @@ static phial_status take_number(const reader *r, ph_str key, const ph_json *v)
         r->preset->has_sampling[i] = true;
         return PHIAL_OK;
     }
-    consider(key, "samplers", &best, &least);
-    return unknown_key(r, key, " of \"sampling\"", best);
+    ph_nearest_try(&near, "samplers");
+    return unknown_key(r, key, " of \"sampling\"", near.best);
 }
 
 static phial_status take_sampling(const reader *r, const ph_json *v)
@@ -196,12 +186,11 @@ static phial_status take_sampling(const reader *r, const ph_json *v)
 
 static phial_status take_field(const reader *r, ph_str key, const ph_json *v)
 {
-    const char *best = NULL;
-    size_t least = 4;
+    ph_nearest near = {.name = key};
     for (size_t i = 0; i < N_FIELDS; i++) {
         const field *f = &FIELDS[i];
         if (!ph_str_eq_c(key, f->key)) {
-            consider(key, f->key, &best, &least);
+            ph_nearest_try(&near, f->key);
             continue;
         }
         switch (f->kind) {
@@ -223,7 +212,7 @@ static phial_status take_field(const reader *r, ph_str key, const ph_json *v)
             return PHIAL_OK;
         }
     }
-    return unknown_key(r, key, "", best);
+    return unknown_key(r, key, "", near.best);
 }
 
 phial_status ph_preset_apply(phial_preset *preset, const ph_preset_source *source, phial_error *err)

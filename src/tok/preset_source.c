@@ -114,20 +114,16 @@ phial_status ph_preset_source_file(ph_preset_source *source, const char *path, p
 
 static phial_status unknown_preset(const char *name, phial_error *err)
 {
-    const char *best = NULL;
-    size_t least = 4, at = 0;
+    ph_nearest near = {.name = ph_str_from(name)};
+    size_t at = 0;
     char names[256] = "", hint[PHIAL_PRESET_NAME_MAX + 32] = "";
     for (size_t i = 0; i < N_BUILT_IN && at < sizeof names; i++) {
-        size_t d = ph_str_distance(ph_str_from(name), ph_str_from(BUILT_IN[i].name));
-        if (d < least) {
-            least = d;
-            best = BUILT_IN[i].name;
-        }
+        ph_nearest_try(&near, BUILT_IN[i].name);
         at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i == 0 ? "" : ", ",
                                BUILT_IN[i].name);
     }
-    if (best != NULL) {
-        snprintf(hint, sizeof hint, " (did you mean '%s'?)", best);
+    if (near.best != NULL) {
+        snprintf(hint, sizeof hint, " (did you mean '%s'?)", near.best);
     }
     return ph_err_set(err, PHIAL_ERR_ARGUMENT,
                       "no preset is named '%s'%s; built in are %s, and there is no such file in "
