@@ -29,11 +29,12 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "cli/cli_io.h"
 #include "base/str.h"
 #include "base/utf8.h"
 
 #define HISTORY_LINES 1000
-/* Characters of one paste; more are dropped. */
+/* Characters of one paste; a longer one is left out as a whole, and said so. */
 #define PASTE_MAX     ((size_t)1 << 20)
 
 struct ph_line_edit {
@@ -182,15 +183,17 @@ static unsigned char on_interrupt(EditLine *el, int key)
 }
 
 /* Collects what comes until ESC [ 2 0 1 ~. Returns the characters without that end. */
-static size_t read_paste(EditLine *el, wchar_t *text, size_t cap)
+static size_t read_paste(EditLine *el, wchar_t *text, size_t cap, bool *too_long)
 {
     static const wchar_t END[] = L"\033[201~";
     const size_t n_end = sizeof END / sizeof END[0] - 1;
     size_t n = 0;
     wchar_t c;
     while (el_wgetc(el, &c) == 1) {
-        if (n == cap)
-            n = cap - n_end; /* what is too much is dropped, but the end is still seen */
+        if (n == cap) { /* read on, to see the end */
+            n = cap - n_end;
+            *too_long = true;
+        }
         text[n++] = c;
         if (n >= n_end && wmemcmp(text + n - n_end, END, n_end) == 0)
             return n - n_end;
@@ -204,7 +207,13 @@ static unsigned char on_paste(EditLine *el, int key)
     wchar_t *text = ph_alloc(PASTE_MAX + 1, sizeof *text, NULL);
     if (!text)
         return CC_ERROR;
-    size_t n = read_paste(el, text, PASTE_MAX), kept = 0;
+    bool too_long = false;
+    size_t n = read_paste(el, text, PASTE_MAX, &too_long), kept = 0;
+    if (too_long) {
+        ph_free(text);
+        ph_say("a paste of more than %zu characters is left out", PASTE_MAX);
+        return CC_REDISPLAY;
+    }
     for (size_t i = 0; i < n; i++) {
         wchar_t c = text[i] == L'\r' ? L'\n' : text[i];
         if (c == L'\n' || c == L'\t' || (c >= 0x20 && c != 0x7f))

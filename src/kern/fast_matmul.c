@@ -15,6 +15,7 @@
 #define STRIPS         6 /* panels of a chunk: 57 KiB */
 #define CHUNK_ROWS     (STRIPS * PH_FAST_STRIP)
 #define X_ROWS         24 /* rows of x that stay in the first-level cache: 12 KiB */
+#define FEW_MAX        2  /* rows of x */
 #define FEW_GRAIN      4
 #define FEW_CHUNK      64 /* rows of weights, for several blocks of few rows of x */
 #define PARALLEL_MIN   16384
@@ -234,6 +235,6 @@ void ph_fast_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_job
     } else {
         ph_pool_run(work->pool, quantize, &run);
     }
-    bool few = m <= PH_FAST_FEW || work->kern->fast_tile == NULL;
+    bool few = m <= FEW_MAX || work->kern->fast_tile == NULL;
     ph_pool_run(work->pool, few ? gemv : gemm, &run);
 }

@@ -342,6 +342,9 @@ INLINE void tile_of(const ph_fast_tile *t, const size_t group, const bool has_mi
     for (; whole && i + TILE_M <= t->m; i += TILE_M) {
         tile_at(t, i, TILE_M, group, has_min, true);
     }
+    for (; whole && i + 4 <= t->m; i += 4) {
+        tile_at(t, i, 4, group, has_min, true);
+    }
     for (; whole && i + 2 <= t->m; i += 2) {
         tile_at(t, i, 2, group, has_min, true);
     }

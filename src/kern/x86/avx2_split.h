@@ -18,9 +18,41 @@ SPLIT_INLINE float split_f16(const unsigned char *p)
     return _cvtsh_ss(h);
 }
 
+SPLIT_INLINE int split_u16(const unsigned char *p)
+{
+    uint16_t h;
+    memcpy(&h, p, sizeof h);
+    return h;
+}
+
+/* f16 numbers that lie row_bytes apart, of up to four rows. Stored at once where there are four: a
+ * vector load from memory that single numbers were just stored to waits for all of them. */
+SPLIT_INLINE void split_scales(float *d, const unsigned char *p, size_t row_bytes, size_t rows)
+{
+    if (rows == 4) {
+        __m128i all = _mm_cvtsi32_si128(split_u16(p));
+        all = _mm_insert_epi16(all, split_u16(p + row_bytes), 1);
+        all = _mm_insert_epi16(all, split_u16(p + 2 * row_bytes), 2);
+        all = _mm_insert_epi16(all, split_u16(p + 3 * row_bytes), 3);
+        _mm_storeu_ps(d, _mm_cvtph_ps(all));
+        return;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        d[i] = split_f16(p + i * row_bytes);
+    }
+}
+
+/* The same of any number of rows. */
+SPLIT_INLINE void split_scales_of(float *d, const unsigned char *p, size_t row_bytes, size_t rows)
+{
+    for (size_t r = 0; r < rows; r += 4) {
+        split_scales(d + r, p + r * row_bytes, row_bytes, rows - r < 4 ? rows - r : 4);
+    }
+}
+
 SPLIT_INLINE __m256i split_wide(const unsigned char *p)
 {
-    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p));
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
 SPLIT_INLINE void split_put(int16_t *w, __m256i v)
@@ -35,8 +67,9 @@ typedef void (*split_block_fn)(int16_t *w, const unsigned char *q, const unsigne
 SPLIT_INLINE void split_i8(int16_t *w, const unsigned char *q, const unsigned char *bits)
 {
     (void)bits;
-    split_put(w, _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)q)));
-    split_put(w + 16, _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(q + 16))));
+    split_put(w, _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)q)));
+    split_put(w + 16,
+              _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(q + 16))));
 }
 
 SPLIT_INLINE void split_nibbles(int16_t *w, const unsigned char *q, const unsigned char *bits,
@@ -95,7 +128,7 @@ SPLIT_INLINE void split_iq4(__m256i v[2], const unsigned char *q)
     const __m128i values =
         _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
     const __m128i low = _mm_set1_epi8(15);
-    __m128i b = _mm_loadu_si128((const __m128i *)q);
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)q);
     v[0] = _mm256_cvtepi8_epi16(_mm_shuffle_epi8(values, _mm_and_si128(b, low)));
     v[1] = _mm256_cvtepi8_epi16(_mm_shuffle_epi8(values, _mm_and_si128(_mm_srli_epi16(b, 4), low)));
 }
@@ -113,15 +146,24 @@ SPLIT_INLINE void split_blocks(const ph_ints *out, const unsigned char *src, siz
                                size_t rows, size_t n, split_block_fn block, const size_t bytes,
                                const size_t bits_at, const size_t q_at, const bool has_min)
 {
-    for (size_t r = 0; r < rows; r++) {
+    size_t ld = out->ld;
+    for (size_t r = 0; r < rows; r += 4) {
+        size_t left = rows - r < 4 ? rows - r : 4;
         const unsigned char *in = src + r * row_bytes;
         int16_t *w = out->w + r * PH_FAST_DEPTH;
+        float *d = out->d + r, *dmin = out->dmin + r;
         for (size_t g = 0; g < n / 32; g++, in += bytes, w += 32) {
-            out->d[g * out->ld + r] = split_f16(in);
+            split_scales(d + g * ld, in, row_bytes, left);
             if (has_min) {
-                out->dmin[g * out->ld + r] = -split_f16(in + 2);
+                split_scales(dmin + g * ld, in + 2, row_bytes, left);
+                for (size_t i = 0; i < left; i++) {
+                    dmin[g * ld + i] = -dmin[g * ld + i];
+                }
             }
-            block(w, in + q_at, in + bits_at);
+            for (size_t i = 0; i < left; i++) {
+                const unsigned char *block_in = in + i * row_bytes;
+                block(w + i * PH_FAST_DEPTH, block_in + q_at, block_in + bits_at);
+            }
         }
     }
 }
@@ -174,12 +216,12 @@ SPLIT_INLINE void split_45_k(const ph_ints *out, const unsigned char *src, size_
                              size_t rows, const bool five)
 {
     const __m256i low = _mm256_set1_epi16(15), fifth = _mm256_set1_epi16(16);
+    split_scales_of(out->d, src, row_bytes, rows);
+    split_scales_of(out->dmin, src + 2, row_bytes, rows);
     for (size_t r = 0; r < rows; r++) {
         const unsigned char *in = src + r * row_bytes;
         const unsigned char *q = in + (five ? 48 : 16);
         int16_t *w = out->w + r * PH_FAST_DEPTH;
-        out->d[r] = split_f16(in);
-        out->dmin[r] = split_f16(in + 2);
         __m256i scales = split_scales6(in + 4);
         split_mins(out, r, scales);
         scales = _mm256_permute4x64_epi64(scales, 0x44);
@@ -228,13 +270,13 @@ static void avx2_split_q6_k(const ph_ints *out, const unsigned char *src, size_t
     const __m256i low = _mm256_set1_epi16(15), high = _mm256_set1_epi16(0x30);
     const __m256i middle = _mm256_set1_epi16(32);
     (void)n;
+    split_scales_of(out->d, src + 208, row_bytes, rows);
     for (size_t r = 0; r < rows; r++) {
         const unsigned char *in = src + r * row_bytes;
         int16_t *w = out->w + r * PH_FAST_DEPTH;
-        out->d[r] = split_f16(in + 208);
 #pragma GCC unroll 2
         for (int half = 0; half < 2; half++, w += 128) {
-            __m128i s = _mm_loadl_epi64((const __m128i *)(in + 192 + half * 8));
+            __m128i s = _mm_loadl_epi64((const __m128i *)(const void *)(in + 192 + half * 8));
             __m256i scales = _mm256_broadcastsi128_si256(_mm_cvtepi8_epi16(s));
 #pragma GCC unroll 2
             for (int h = 0; h < 2; h++) { /* 16 numbers of each run of 32 */
@@ -264,10 +306,10 @@ static void avx2_split_iq4_xs(const ph_ints *out, const unsigned char *src, size
                               size_t rows, size_t n)
 {
     (void)n;
+    split_scales_of(out->d, src, row_bytes, rows);
     for (size_t r = 0; r < rows; r++) {
         const unsigned char *in = src + r * row_bytes;
         int16_t *w = out->w + r * PH_FAST_DEPTH;
-        out->d[r] = split_f16(in);
         for (int b = 0; b < 8; b++) {
             int s = in[4 + b / 2] >> (b % 2 * 4) & 15;
             s = (s | (in[2 + b / 4] >> (b % 4 * 2) & 3) << 4) - 32;
@@ -285,11 +327,11 @@ static void avx2_split_q2_k(const ph_ints *out, const unsigned char *src, size_t
 {
     const __m256i two = _mm256_set1_epi16(3), low = _mm256_set1_epi16(15);
     (void)n;
+    split_scales_of(out->d, src + 80, row_bytes, rows);
+    split_scales_of(out->dmin, src + 82, row_bytes, rows);
     for (size_t r = 0; r < rows; r++) {
         const unsigned char *in = src + r * row_bytes;
         int16_t *w = out->w + r * PH_FAST_DEPTH;
-        out->d[r] = split_f16(in + 80);
-        out->dmin[r] = split_f16(in + 82);
         __m256i both = split_wide(in), scales = _mm256_and_si256(both, low);
         _mm256_storeu_si256((__m256i *)(void *)(out->min + r * PH_FAST_SUBS),
                             _mm256_srli_epi16(both, 4));
@@ -313,11 +355,11 @@ static void avx2_split_q3_k(const ph_ints *out, const unsigned char *src, size_t
 {
     const __m256i two = _mm256_set1_epi16(3), third = _mm256_set1_epi16(4);
     (void)n;
+    split_scales_of(out->d, src + 108, row_bytes, rows);
     for (size_t r = 0; r < rows; r++) {
         const unsigned char *in = src + r * row_bytes;
         int16_t *w = out->w + r * PH_FAST_DEPTH;
         int16_t scale[16];
-        out->d[r] = split_f16(in + 108);
         for (int b = 0; b < 16; b++) {
             int s = in[96 + b % 8] >> (b / 8 * 4) & 15;
             scale[b] = (int16_t)((s | (in[104 + b % 4] >> (b / 4 * 2) & 3) << 4) - 32);
