@@ -102,6 +102,7 @@ static phial_status open_side(side *of, const scorer *s, const phial_model *mode
 {
     phial_engine_options options;
     phial_engine_options_default(&options);
+    options.math = PHIAL_MATH_EXACT; /* what is judged are the weights */
     options.n_threads = n_threads;
     options.n_chunk = PIECE;
     options.n_seq = 1;
