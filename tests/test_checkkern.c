@@ -1,4 +1,6 @@
-/* checkkern: the kernels of every instruction set that can run here. --bench measures them. */
+/* checkkern: the kernels of every instruction set that can run here. --bench measures them.
+ * labels: slow
+ */
 #include "checkkern/checkkern.h"
 
 #include <stdio.h>

@@ -1,5 +1,7 @@
 /* Logits, hidden states, every layer's tensors and greedy text against Hugging Face's own
- * PhiForCausalLM, at the tolerances of the golden data's README. Prints the table. */
+ * PhiForCausalLM, at the tolerances of the golden data's README. Prints the table.
+ * labels: slow
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
