@@ -4,10 +4,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/thread.h"
 #include "cli/args.h"
 #include "cli/bench_run.h"
 #include "cli/cli_io.h"
+#include "cli/engine_opts.h"
 #include "rt/engine.h"
 
 /* Far larger than any cache, and small beside a model. */
@@ -242,16 +242,10 @@ static phial_status run(const ph_args *args, phial_error *err)
 }
 
 static const char *const MATH[] = {"exact", "fast", NULL};
-static const char *const KV_TYPES[] = {"f32", "f16", "q8", NULL};
+static const char *const KV_TYPES[] = PH_KV_TYPE_NAMES;
 
 static const ph_opt opts[] = {
-    {.name = "model",
-     .letter = 'm',
-     .kind = PH_OPT_STRING,
-     .arg = "MODEL",
-     .help = "a .gguf file or a Hugging Face folder",
-     .env = "PHIAL_MODEL",
-     .required = true},
+    PH_OPT_ROW_MODEL,
     {.name = "prompt",
      .letter = 'p',
      .kind = PH_OPT_LIST,
@@ -281,23 +275,13 @@ static const ph_opt opts[] = {
      .help = "tokens that the context holds already",
      .fallback = "0",
      .max_int = 1 << 17},
-    {.name = "threads",
-     .letter = 't',
-     .kind = PH_OPT_INT,
-     .arg = "N",
-     .help = "threads; 0 takes what this process may use",
-     .fallback = "0",
-     .max_int = PH_THREADS_MAX},
+    PH_OPT_ROW_THREADS,
     {.name = "math",
      .kind = PH_OPT_CHOICE,
      .arg = "MODE",
      .help = "arithmetic; without it fast for quantized models, exact for others",
      .choices = MATH},
-    {.name = "kv-type",
-     .kind = PH_OPT_CHOICE,
-     .arg = "TYPE",
-     .help = "what keys and values are rounded to; without it f16 if fast, f32 if exact",
-     .choices = KV_TYPES},
+    PH_OPT_ROW_KV_TYPE,
     {.name = "repetitions",
      .letter = 'r',
      .kind = PH_OPT_INT,

@@ -4,11 +4,11 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/thread.h"
 #include "cli/activation_dump.h"
 #include "cli/answer_signal.h"
 #include "cli/args.h"
 #include "cli/cli_io.h"
+#include "cli/engine_opts.h"
 #include "fmt/npy.h"
 #include "phial/session.h"
 
@@ -330,16 +330,10 @@ static phial_status run(const ph_args *args, phial_error *err)
 }
 
 static const char *const MATH[] = {"exact", "fast", NULL};
-static const char *const KV_TYPES[] = {"f32", "f16", "q8", NULL};
+static const char *const KV_TYPES[] = PH_KV_TYPE_NAMES;
 
 static const ph_opt opts[] = {
-    {.name = "model",
-     .letter = 'm',
-     .kind = PH_OPT_STRING,
-     .arg = "MODEL",
-     .help = "a .gguf file or a Hugging Face folder",
-     .env = "PHIAL_MODEL",
-     .required = true},
+    PH_OPT_ROW_MODEL,
     {.name = "ids",
      .kind = PH_OPT_LIST,
      .arg = "LIST",
@@ -366,25 +360,14 @@ static const ph_opt opts[] = {
      .fallback = "512",
      .min_int = 1,
      .max_int = 4096},
-    {.name = "threads",
-     .letter = 't',
-     .kind = PH_OPT_INT,
-     .arg = "N",
-     .help = "threads; 0 takes what this process may use",
-     .fallback = "0",
-     .min_int = 0,
-     .max_int = PH_THREADS_MAX},
+    PH_OPT_ROW_THREADS,
     {.name = "math",
      .kind = PH_OPT_CHOICE,
      .arg = "MODE",
      .help = "arithmetic",
      .fallback = "exact",
      .choices = MATH},
-    {.name = "kv-type",
-     .kind = PH_OPT_CHOICE,
-     .arg = "TYPE",
-     .help = "what keys and values are rounded to; without it f16 if fast, f32 if exact",
-     .choices = KV_TYPES},
+    PH_OPT_ROW_KV_TYPE,
     {.name = "dump",
      .kind = PH_OPT_STRING,
      .arg = "OUT.safetensors",

@@ -1,0 +1,32 @@
+/* Rows of option tables that several commands share: which model, how many threads, which KV type.
+ * A file that uses the last one defines KV_TYPES as PH_KV_TYPE_NAMES, in the order of
+ * phial_kv_type. */
+#ifndef PH_CLI_ENGINE_OPTS_H
+#define PH_CLI_ENGINE_OPTS_H
+
+#include "base/thread.h"
+#include "cli/cmd.h"
+
+#define PH_KV_TYPE_NAMES {"f32", "f16", "q8", NULL}
+
+#define PH_OPT_ROW_MODEL                                                                           \
+    {                                                                                              \
+        .name = "model", .letter = 'm', .kind = PH_OPT_STRING, .arg = "MODEL",                     \
+        .help = "a .gguf file or a Hugging Face folder", .env = "PHIAL_MODEL", .required = true    \
+    }
+
+#define PH_OPT_ROW_THREADS                                                                         \
+    {                                                                                              \
+        .name = "threads", .letter = 't', .kind = PH_OPT_INT, .arg = "N",                          \
+        .help = "threads; 0 takes what this process may use", .fallback = "0",                     \
+        .max_int = PH_THREADS_MAX                                                                  \
+    }
+
+#define PH_OPT_ROW_KV_TYPE                                                                         \
+    {                                                                                              \
+        .name = "kv-type", .kind = PH_OPT_CHOICE, .arg = "TYPE",                                   \
+        .help = "what keys and values are rounded to; without it f16 if fast, f32 if exact",       \
+        .choices = KV_TYPES                                                                        \
+    }
+
+#endif
