@@ -55,6 +55,7 @@ const ph_fast_form *ph_fast_form_of(ph_quant_index index); /* NULL if it has non
  * so that a product walks through memory in order. */
 typedef struct ph_x8 {
     const int16_t *q;    /* [steps][m][PH_FAST_DEPTH] whole numbers in -127..127 */
+    const int8_t *q8;    /* the same as bytes */
     const float *scale;  /* [steps][m][PH_FAST_GROUPS], by group */
     const int16_t *sums; /* [steps][m][PH_FAST_SUBS] sums of q */
     size_t m;
@@ -64,8 +65,8 @@ typedef struct ph_x8 {
  * counts as larger than all), scale = amax / 127, q = x * (127 / amax) to nearest even; zeros if
  * amax < 1e-30, whose inverse overflows. NaN or infinity in a group make its scale NaN or infinite,
  * and the products NaN. */
-typedef void (*ph_quantize_x_fn)(int16_t *q, float *scale, int16_t *sums, const float *x, size_t n,
-                                 size_t group);
+typedef void (*ph_quantize_x_fn)(int16_t *q, int8_t *q8, float *scale, int16_t *sums,
+                                 const float *x, size_t n, size_t group);
 
 /* y[i][j] for n rows of weights as they lie in the file and the rows first .. first + m - 1 of x,
  * m <= PH_FAST_FEW. */

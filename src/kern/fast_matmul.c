@@ -47,7 +47,8 @@ bool ph_fast_applies(const ph_work *work, ph_dtype type)
 static ph_x8 rounded(const fast_run *run, size_t group)
 {
     const struct ph_x8_room *room = &run->work->x8[FORM_OF(group)];
-    return (ph_x8){.q = room->q, .scale = room->scale, .sums = room->sums, .m = run->m};
+    return (ph_x8){
+        .q = room->q, .q8 = room->q8, .scale = room->scale, .sums = room->sums, .m = run->m};
 }
 
 static void quantize_rows(const fast_run *run, size_t begin, size_t end)
@@ -60,8 +61,9 @@ static void quantize_rows(const fast_run *run, size_t begin, size_t end)
             for (size_t i = begin; i < end; i++) {
                 size_t at = k0 / PH_FAST_DEPTH * run->m + i;
                 run->work->kern->quantize_x(
-                    room->q + at * PH_FAST_DEPTH, room->scale + at * PH_FAST_GROUPS,
-                    room->sums + at * PH_FAST_SUBS, run->x + i * run->ldx + k0, k, group);
+                    room->q + at * PH_FAST_DEPTH, room->q8 + at * PH_FAST_DEPTH,
+                    room->scale + at * PH_FAST_GROUPS, room->sums + at * PH_FAST_SUBS,
+                    run->x + i * run->ldx + k0, k, group);
             }
         }
     }

@@ -90,7 +90,7 @@ phial_status ph_work_open(ph_work *work, const ph_kern *kern, ph_pool *pool, phi
 
 phial_status ph_work_make_fast(ph_work *work, size_t max_m, size_t max_k, phial_error *err)
 {
-    /* For each number: itself, 1/32 of a scale and 1/16 of a sum (kern/fast.h). */
+    /* For each number: itself twice, 1/32 of a scale and 1/16 of a sum (kern/fast.h). */
     size_t n;
     if (max_k > SIZE_MAX / 4 || !ph_mul_size(&n, max_m, ph_align_up(max_k, PH_FAST_DEPTH)) ||
         n > SIZE_MAX / 4) {
@@ -99,13 +99,14 @@ phial_status ph_work_make_fast(ph_work *work, size_t max_m, size_t max_k, phial_
     for (size_t i = 0; i < 2; i++) {
         struct ph_x8_room *room = &work->x8[i];
         size_t bytes = n * sizeof *room->q + n / 32 * sizeof *room->scale +
-                       n / PH_FAST_SUB * sizeof *room->sums;
+                       n / PH_FAST_SUB * sizeof *room->sums + n * sizeof *room->q8;
         room->q = ph_alloc_aligned(1, bytes, PH_CACHE_LINE, err);
         if (room->q == NULL) {
             return PHIAL_ERR_NO_MEMORY;
         }
         room->scale = (float *)(void *)(room->q + n);
         room->sums = (int16_t *)(void *)(room->scale + n / 32);
+        room->q8 = (int8_t *)(room->sums + n / PH_FAST_SUB);
     }
     return PHIAL_OK;
 }

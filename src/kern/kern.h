@@ -149,6 +149,7 @@ typedef struct ph_work {
         int16_t *q; /* owned; the others point into it. NULL: products are exact */
         float *scale;
         int16_t *sums;
+        int8_t *q8;
     } x8[2];
 } ph_work;
 

@@ -119,6 +119,7 @@ static void activations(void **state)
     ph_rng_seed(&rng, 21, 1);
     static float x[N], scale[N / 32], want_scale[N / 32];
     static int16_t q[N], sums[N / 16], want_q[N], want_sums[N / 16];
+    static int8_t q8[N];
     for (int round = 0; round < 200; round++) {
         for (size_t i = 0; i < N; i++) {
             bool rare = round % 4 == 3 && ph_rng_below(&rng, 50) == 0;
@@ -126,11 +127,11 @@ static void activations(void **state)
                         : ldexpf(check_random(&rng), (int)ph_rng_below(&rng, 9) - 4 - round);
         }
         size_t group = round % 2 ? 32 : 256, n = round % 3 ? N : group; /* 8 groups or one */
-        isas[0].kern.quantize_x(want_q, want_scale, want_sums, x, n, group);
+        isas[0].kern.quantize_x(want_q, q8, want_scale, want_sums, x, n, group);
         for (size_t i = 0; i < n; i++) {
             float s = want_scale[i / group];
             float error = fabsf(x[i] - s * (float)want_q[i]);
-            assert_true(want_q[i] >= -127 && want_q[i] <= 127);
+            assert_true(want_q[i] >= -127 && want_q[i] <= 127 && q8[i] == want_q[i]);
             assert_true(!isfinite(s) || error <= s * 0.5001f || fabsf(x[i]) < 1e-30f);
             assert_true(isfinite(x[i]) || !isfinite(s));
         }
@@ -142,8 +143,12 @@ static void activations(void **state)
             assert_int_equal(want_sums[i], sum);
         }
         for (size_t i = 1; i < n_isas; i++) {
-            isas[i].kern.quantize_x(q, scale, sums, x, n, group);
+            memset(q8, 0, n);
+            isas[i].kern.quantize_x(q, q8, scale, sums, x, n, group);
             assert_memory_equal(q, want_q, n * sizeof *q);
+            for (size_t j = 0; j < n; j++) {
+                assert_int_equal(q8[j], q[j]);
+            }
             assert_memory_equal(sums, want_sums, n / 16 * sizeof *sums);
             assert_true(check_same_bits(scale, want_scale, n / group));
         }
@@ -212,13 +217,14 @@ static void problem_new(problem *p, ph_rng *rng, const ph_quant *quant, size_t m
     }
     random_rows(rng, quant, p->weight, n, k);
     int16_t *q = get(k * 2), *sums = get(k / 16 * 2);
+    int8_t *q8 = get(k);
     float *scale = get(k / 32 * 4);
     ph_kern ref;
     assert_int_equal(ph_kern_init(&ref, "ref", NULL), PHIAL_OK);
     for (size_t i = 0; i < m; i++) {
         for (size_t k0 = 0; k0 < k; k0 += PH_FAST_DEPTH) {
             size_t step = k - k0 < PH_FAST_DEPTH ? k - k0 : PH_FAST_DEPTH;
-            ref.quantize_x(q + k0, scale + k0 / p->form->group, sums + k0 / 16,
+            ref.quantize_x(q + k0, q8 + k0, scale + k0 / p->form->group, sums + k0 / 16,
                            p->x + i * p->ldx + k0, step, p->form->group);
         }
         for (size_t j = 0; j < n; j++) {
@@ -226,6 +232,7 @@ static void problem_new(problem *p, ph_rng *rng, const ph_quant *quant, size_t m
         }
     }
     free(q);
+    free(q8);
     free(sums);
     free(scale);
 }

@@ -16,8 +16,8 @@ void ph_ref_scale_lanes_i8(float *dst, const int8_t *src, const float *scale, si
 void ph_ref_scale_rows_i8(float *dst, size_t ld_dst, const int8_t *src, const float *scale,
                           size_t rows, size_t n);
 
-void ph_ref_quantize_x(int16_t *q, float *scale, int16_t *sums, const float *x, size_t n,
-                       size_t group);
+void ph_ref_quantize_x(int16_t *q, int8_t *q8, float *scale, int16_t *sums, const float *x,
+                       size_t n, size_t group);
 void ph_ref_few(const ph_few *f);
 
 /* Sum of PH_DOT_LANES numbers by halving; destroys them. */

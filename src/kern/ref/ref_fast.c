@@ -20,8 +20,8 @@ static float largest_magnitude(const float *x, size_t n)
     return f;
 }
 
-void ph_ref_quantize_x(int16_t *q, float *scale, int16_t *sums, const float *x, size_t n,
-                       size_t group)
+void ph_ref_quantize_x(int16_t *q, int8_t *q8, float *scale, int16_t *sums, const float *x,
+                       size_t n, size_t group)
 {
     for (size_t i = 0; i < n; i += group) {
         float amax = largest_magnitude(x + i, group);
@@ -32,6 +32,7 @@ void ph_ref_quantize_x(int16_t *q, float *scale, int16_t *sums, const float *x, 
             v = v > -127.0f ? v : -127.0f; /* NaN too */
             v = v < 127.0f ? v : 127.0f;
             q[j] = (int16_t)lrintf(v);
+            q8[j] = (int8_t)q[j];
         }
     }
     for (size_t i = 0; i < n; i += PH_FAST_SUB) {

@@ -39,8 +39,8 @@ INLINE __m256i round_8(const float *x, __m256 inverse)
     return _mm256_cvtps_epi32(_mm256_min_ps(v, _mm256_set1_ps(127.0f)));
 }
 
-static void quantize_x(int16_t *q, float *scale, int16_t *sums, const float *x, size_t n,
-                       size_t group)
+static void quantize_x(int16_t *q, int8_t *q8, float *scale, int16_t *sums, const float *x,
+                       size_t n, size_t group)
 {
     for (size_t i = 0; i < n; i += group) {
         float amax = largest_magnitude(x + i, group);
@@ -50,6 +50,9 @@ static void quantize_x(int16_t *q, float *scale, int16_t *sums, const float *x, 
             __m256i v = _mm256_packs_epi32(round_8(x + j, inverse), round_8(x + j + 8, inverse));
             v = _mm256_permute4x64_epi64(v, 0xd8);
             _mm256_storeu_si256((__m256i *)(void *)(q + j), v);
+            __m128i bytes =
+                _mm_packs_epi16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+            _mm_storeu_si128((__m128i *)(void *)(q8 + j), bytes);
             __m256i s = _mm256_madd_epi16(v, _mm256_set1_epi16(1));
             __m128i t = _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
             t = _mm_add_epi32(t, _mm_shuffle_epi32(t, 0x4e));
