@@ -1,11 +1,12 @@
 /* Matrix products: who computes what, in which order. Contract: kern/matmul.h; the arithmetic is in
  * the table's gemv and tile.
  *
- * One row of x: each thread walks its share of each weight's rows once, ascending, with the fused
- * gemv; this is bound by memory. More rows: the weight's rows are taken in chunks off a shared
- * ticket; a chunk is dequantized once per depth block into the thread's room and multiplied with
- * all rows of x, a few at a time so that they stay in the first-level cache, asked for ahead of
- * time, and copied together where their distance in memory would make them evict each other.
+ * One row of x: each thread walks its share of the weights' rows once, ascending, with the fused
+ * gemv; this is bound by memory. A thread that gets less of its core gives up a part of its share.
+ * More rows: the weight's rows are taken in chunks off a shared ticket; a chunk is dequantized once
+ * per depth block into the thread's room and multiplied with all rows of x, a few at a time so that
+ * they stay in the first-level cache, asked for ahead of time, and copied together where their
+ * distance in memory would make them evict each other.
  */
 #include "kern/matmul.h"
 
@@ -23,6 +24,7 @@
 #define COLLIDE    4096 /* bytes; rows so far apart share the same sets of the first-level cache */
 #define FEW_X      8    /* up to so many rows of x are not worth copying */
 #define GEMV_GRAIN 4
+#define GEMV_BYTES (128 << 10) /* of weights handed out at once: some 10 microseconds */
 
 _Static_assert((CHUNK_ROWS + X_ROWS) * STRIDE_MAX * sizeof(float) <= PH_WORK_BYTES,
                "a chunk and its activations fit a thread's room");
@@ -139,31 +141,50 @@ static void gemm(void *arg, int thread, int n_threads)
     }
 }
 
+/* Rows of a weight that are one item: about GEMV_BYTES, whole rounds of the fused gemv. */
+static size_t gemv_rows(const matmul_run *run, const ph_matmul *job)
+{
+    size_t row_bytes = ph_dtype_row_bytes(job->type, run->k);
+    size_t rows = row_bytes > 0 ? GEMV_BYTES / row_bytes : job->n;
+    return rows > GEMV_GRAIN ? rows - rows % GEMV_GRAIN : GEMV_GRAIN;
+}
+
+static size_t gemv_items(const matmul_run *run, const ph_matmul *job)
+{
+    size_t rows = gemv_rows(run, job);
+    return ph_fast_applies(run->work, job->type) ? 0 : (job->n + rows - 1) / rows;
+}
+
+static void gemv_part(const matmul_run *run, const ph_matmul *job, size_t begin, size_t n,
+                      float *room)
+{
+    size_t row_bytes = ph_dtype_row_bytes(job->type, run->k);
+    ph_gemv_fn fused = run->work->kern->gemv[ph_quant_find(job->type)->index];
+    if (fused != NULL) {
+        fused(job->y + begin, run->x, (const unsigned char *)job->weight + begin * row_bytes,
+              row_bytes, n, run->k, job->bias ? job->bias + begin : NULL);
+        return;
+    }
+    for (size_t row = begin; row < begin + n; row += FEW_ROWS) {
+        size_t left = begin + n - row;
+        multiply_chunk(run, job, row, left < FEW_ROWS ? left : FEW_ROWS, room);
+    }
+}
+
 static void gemv(void *arg, int thread, int n_threads)
 {
     matmul_run *run = arg;
-    float *room = ph_work_at(run->work, thread);
-    for (size_t j = 0; j < run->n_jobs; j++) {
-        const ph_matmul *job = &run->jobs[j];
-        size_t begin, end;
-        if (ph_fast_applies(run->work, job->type)) {
-            continue;
+    size_t item;
+    (void)n_threads;
+    while (ph_pool_next(run->work->pool, thread, &item)) {
+        const ph_matmul *job = run->jobs;
+        for (size_t n; item >= (n = gemv_items(run, job)); job++) {
+            item -= n;
         }
-        ph_pool_split(job->n, GEMV_GRAIN, thread, n_threads, &begin, &end);
-        if (begin >= end) {
-            continue;
-        }
-        ph_gemv_fn fused = run->work->kern->gemv[ph_quant_find(job->type)->index];
-        if (fused != NULL) {
-            size_t row_bytes = ph_dtype_row_bytes(job->type, run->k);
-            fused(job->y + begin, run->x, (const unsigned char *)job->weight + begin * row_bytes,
-                  row_bytes, end - begin, run->k, job->bias ? job->bias + begin : NULL);
-            continue;
-        }
-        for (size_t row = begin; row < end; row += FEW_ROWS) {
-            size_t n = end - row < FEW_ROWS ? end - row : FEW_ROWS;
-            multiply_chunk(run, job, row, n, room);
-        }
+        size_t rows = gemv_rows(run, job);
+        size_t begin = item * rows;
+        size_t n = job->n - begin < rows ? job->n - begin : rows;
+        gemv_part(run, job, begin, n, ph_work_at(run->work, thread));
     }
 }
 
@@ -179,11 +200,15 @@ void ph_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_jobs, co
                       .k = k,
                       .chunk_rows = m <= FEW_X ? FEW_ROWS : CHUNK_ROWS};
     bool exact = false;
+    size_t n_items = 0;
     for (size_t j = 0; j < n_jobs; j++) {
         exact = exact || !ph_fast_applies(work, jobs[j].type);
+        n_items += m == 1 ? gemv_items(&run, &jobs[j]) : 0;
     }
-    if (m > 0 && exact) {
-        ph_pool_run(work->pool, m == 1 ? gemv : gemm, &run);
+    if (m == 1 && exact) {
+        ph_pool_run_items(work->pool, n_items, gemv, &run);
+    } else if (m > 0 && exact) {
+        ph_pool_run(work->pool, gemm, &run);
     }
     if (m > 0) {
         ph_fast_matmul_run(work, jobs, n_jobs, x, ldx, m, k);
