@@ -118,7 +118,7 @@ typedef struct items {
     ph_pool *pool;
     atomic_int taken[ITEMS];
     int busy;     /* this thread takes long over each item */
-    bool refuses; /* and takes none at all */
+    bool refuses; /* and takes none at all; not the caller */
     atomic_size_t by_busy, jumps;
 } items;
 
@@ -165,7 +165,7 @@ static void test_items(void **state)
     for (int n_threads = 1; n_threads <= 9; n_threads += 2) {
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
             run_items(&all, n_threads, sizes[i], -1, false);
-        for (int busy = 0; n_threads > 1 && busy < n_threads; busy++)
+        for (int busy = 1; busy < n_threads; busy++)
             run_items(&all, n_threads, ITEMS, busy, true);
     }
     for (int busy = 0; busy < 2; busy++) {
