@@ -55,6 +55,21 @@ typedef struct ph_tile {
     bool first;
 } ph_tile;
 
+/* The same for many rows of x, with weights in a panel: PH_DOT_LANES parts, one for each lane, in
+ * which the columns of y that one vector tile computes together lie side by side for each of up to
+ * PH_WIDE_STEPS depths. A panel is made by wide_pack, of w rows filled up with zeros to a multiple
+ * of PH_DOT_LANES; so are the rows of x. */
+#define PH_WIDE_STEPS          (PH_DOT_BLOCK / PH_DOT_LANES)
+#define PH_WIDE_PACK           16 /* columns packed together */
+#define PH_WIDE_PANEL(columns) (PH_DOT_LANES * ((size_t)PH_WIDE_STEPS * (columns) + 16))
+typedef struct ph_wide {
+    float *y;
+    const float *x, *w, *bias; /* x: [m][ldx], steps * PH_DOT_LANES numbers of each are read */
+    size_t ldy, ldx, m, n;     /* n <= wide_columns */
+    size_t steps;
+    bool first;
+} ph_wide;
+
 /* One block of keys for a tile of queries of one head: online softmax.
  * s[i][j] = scale * sum over c ascending of q[i][c] * k[c][j]; only the first n_keys + i keys (at
  * most PH_KV_PAGE, at least 0) exist for query i, the others are not looked at. Then for each query
@@ -87,6 +102,14 @@ typedef struct ph_kern {
 
     void (*tile)(const ph_tile *t);
     size_t tile_stride; /* distance of rows, >= PH_DOT_BLOCK elements, that tile reads fastest */
+
+    /* For many rows of x; NULL: tile does it, with the same bits. */
+    void (*wide)(const ph_wide *t);
+    /* PH_WIDE_PACK rows of f32 weights into columns `column` and on of a panel; all of a panel's
+     * columns are packed, with any finite numbers where there is no row. */
+    void (*wide_pack)(float *panel, const float *w, size_t ldw, size_t column, size_t steps);
+    size_t wide_columns; /* of a panel, a multiple of PH_WIDE_PACK */
+    size_t wide_rows;    /* of x computed together */
 
     /* Fast arithmetic, kern/fast.h. split is NULL for formats without a fast form; pack and
      * fast_tile are NULL where `few` does everything. */

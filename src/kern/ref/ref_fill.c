@@ -15,6 +15,9 @@ void ph_kern_fill_ref(ph_kern *kern)
     }
     kern->tile = ph_ref_tile;
     kern->tile_stride = PH_DOT_BLOCK;
+    kern->wide = NULL;
+    kern->wide_pack = NULL;
+    kern->wide_columns = kern->wide_rows = 0;
     kern->quantize_x = ph_ref_quantize_x;
     kern->few = ph_ref_few;
     kern->pack = NULL;

@@ -5,6 +5,7 @@
 #include "kern/vec/vec_attn.h"
 #include "kern/vec/vec_dot.h"
 #include "kern/vec/vec_rows.h"
+#include "kern/vec/vec_wide.h"
 
 void ph_kern_fill_avx2(ph_kern *kern)
 {
@@ -21,6 +22,10 @@ void ph_kern_fill_avx2(ph_kern *kern)
     /* Rows half a cache line apart: loads of a step that met in one half would wait for each other.
      */
     kern->tile_stride = PH_DOT_BLOCK + 8;
+    kern->wide = vec_wide;
+    kern->wide_pack = vec_wide_pack;
+    kern->wide_columns = WIDE_COLUMNS;
+    kern->wide_rows = VEC_WIDE_M;
     kern->layernorm = vec_layernorm;
     kern->gelu = vec_gelu;
     kern->add3 = vec_add3;

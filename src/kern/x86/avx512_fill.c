@@ -4,6 +4,7 @@
 #include "kern/vec/vec_attn.h"
 #include "kern/vec/vec_dot.h"
 #include "kern/vec/vec_rows.h"
+#include "kern/vec/vec_wide.h"
 
 void ph_kern_fill_avx512(ph_kern *kern)
 {
@@ -18,6 +19,10 @@ void ph_kern_fill_avx512(ph_kern *kern)
     kern->gemv[PH_QUANT_Q8_0] = vec_gemv_q8_0;
     kern->tile = vec_tile;
     kern->tile_stride = PH_DOT_BLOCK + 16;
+    kern->wide = vec_wide;
+    kern->wide_pack = vec_wide_pack;
+    kern->wide_columns = WIDE_COLUMNS;
+    kern->wide_rows = VEC_WIDE_M;
     kern->layernorm = vec_layernorm;
     kern->gelu = vec_gelu;
     kern->add3 = vec_add3;
