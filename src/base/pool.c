@@ -259,7 +259,7 @@ int ph_pool_threads(const ph_pool *pool)
     return pool->n_threads;
 }
 
-static void run(ph_pool *pool, ph_pool_fn fn, void *arg, bool items)
+static void run(ph_pool *pool, ph_pool_fn fn, void *arg, bool may_miss)
 {
     if (pool->n_threads == 1) {
         fn(arg, 0, 1);
@@ -270,7 +270,7 @@ static void run(ph_pool *pool, ph_pool_fn fn, void *arg, bool items)
     settle(pool, 0);
     announce(pool);
     fn(arg, 0, pool->n_threads);
-    if (items) {
+    if (may_miss) {
         leave_out(pool);
     }
     wait_until(pool, &pool->done, all_finished, 0);
@@ -279,6 +279,11 @@ static void run(ph_pool *pool, ph_pool_fn fn, void *arg, bool items)
 void ph_pool_run(ph_pool *pool, ph_pool_fn fn, void *arg)
 {
     run(pool, fn, arg, false);
+}
+
+void ph_pool_run_tickets(ph_pool *pool, ph_pool_fn fn, void *arg)
+{
+    run(pool, fn, arg, true);
 }
 
 void ph_pool_split(size_t n, size_t grain, int thread, int n_threads, size_t *begin, size_t *end)

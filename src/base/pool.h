@@ -39,7 +39,11 @@ void ph_pool_run_items(ph_pool *pool, size_t n, ph_pool_fn fn, void *arg);
 /* The thread's next item; false when there is none left. Only inside ph_pool_run_items(). */
 bool ph_pool_next(ph_pool *pool, int thread, size_t *item);
 
-/* Shared counter for uneven work: each call hands out the next index. Set to 0 before the run. */
+/* Shared counter for uneven work: each call hands out the next index. Set to 0 before the run,
+ * which is ph_pool_run(), or, if fn does nothing that needs it to run on every thread and begins no
+ * work without a ticket, ph_pool_run_tickets(): late threads are left out, as with items. */
+void ph_pool_run_tickets(ph_pool *pool, ph_pool_fn fn, void *arg);
+
 typedef struct ph_ticket {
     _Alignas(64) atomic_size_t next;
 } ph_ticket;

@@ -35,7 +35,7 @@
 
 #define PH_KV_PAGE      64  /* keys in a page of the KV cache; also the block of online softmax */
 #define PH_HEAD_MAX     256 /* largest head size attention takes */
-#define PH_ATTN_QUERIES 48  /* queries of a tile of attention */
+#define PH_ATTN_QUERIES 192 /* queries of a tile of attention, at most */
 
 struct ph_kern;
 
@@ -67,6 +67,8 @@ typedef struct ph_wide {
     const float *x, *w, *bias; /* x: [m][ldx], steps * PH_DOT_LANES numbers of each are read */
     size_t ldy, ldx, m, n;     /* n <= wide_columns */
     size_t steps;
+    const float *ahead; /* [n_ahead][ld_ahead]: rows of one block of depth to fetch meanwhile */
+    size_t n_ahead, ld_ahead;
     bool first;
 } ph_wide;
 
@@ -91,6 +93,26 @@ typedef struct ph_attn_tile {
     ptrdiff_t n_keys; /* keys of the block that query 0 sees; may be <= 0 or > PH_KV_PAGE */
     float scale;
 } ph_attn_tile;
+
+typedef enum ph_kv_type {
+    PH_KV_F32,
+    PH_KV_F16,
+    PH_KV_Q8 /* int8, one f32 scale (largest magnitude / 127) for each head row */
+} ph_kv_type;
+
+/* The same for one query and a page as the cache holds it, q8 numbers times their scale. */
+typedef struct ph_attn_row {
+    const float *q;                 /* [d] */
+    const unsigned char *k;         /* [d][PH_KV_PAGE] of the type */
+    const unsigned char *v;         /* [PH_KV_PAGE][d], behind k in the same memory */
+    const float *k_scale, *v_scale; /* [PH_KV_PAGE] for q8, else NULL */
+    const unsigned char *next;      /* k of the page that will come next; fetched meanwhile */
+    float *out, *max, *sum;
+    float *p;      /* work space [PH_KV_PAGE] */
+    size_t d;      /* a multiple of 16 */
+    size_t n_keys; /* 1 .. PH_KV_PAGE */
+    float scale;
+} ph_attn_row;
 
 typedef struct ph_kern {
     const char *isa; /* "ref", "avx2", "avx512" */
@@ -137,6 +159,10 @@ typedef struct ph_kern {
     void (*softmax)(float *x, size_t n);
 
     void (*attn)(const ph_attn_tile *t);
+    /* By ph_kv_type; NULL: the page becomes f32 and attn does it, with the same bits. */
+    void (*attn_row[3])(const ph_attn_row *a);
+    /* y = x / by; y may be x. */
+    void (*divide)(float *y, const float *x, float by, size_t n);
     /* dst[r][j] = src[r][j] * scale[j], rows of PH_KV_PAGE; and dst[r][c] = src[r][c] * scale[r],
      * rows of n. Rows of dst are ld_dst apart, of src back to back. */
     void (*scale_lanes_i8)(float *dst, const int8_t *src, const float *scale, size_t rows);
@@ -175,8 +201,8 @@ typedef struct ph_work {
     } x8[2];
 } ph_work;
 
-/* Room of one thread: 96 rows of weights and 16 of activations of one depth block for a product;
- * for attention K and V of a page at the largest head size, scores and outputs of a tile. */
+/* Room of one thread: 96 rows of weights in panels and some of activations, of one depth block, for
+ * a product; for attention K and V of a page, queries, scores and outputs of a tile. */
 #define PH_WORK_BYTES ((size_t)256 << 10)
 
 phial_status ph_work_open(ph_work *work, const ph_kern *kern, ph_pool *pool, phial_error *err);

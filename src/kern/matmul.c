@@ -19,7 +19,8 @@
 #include <string.h>
 
 #define STRIDE_MAX (PH_DOT_BLOCK + 16)
-#define PANEL_ROWS 96   /* of weights, at most: 192 KiB as f32, half of a small second-level cache \
+#define PANEL_ROWS                                                                                 \
+    96                  /* of weights, at most: 192 KiB as f32, half of a small second-level cache \
                          */
 #define CHUNK_MIN  48   /* of weights, for many rows of x */
 #define FEW_ROWS   12   /* chunk for few rows of x, to keep the reading of weights in order */
@@ -46,20 +47,6 @@ typedef struct matmul_run {
     size_t n_jobs, ldx, m, k, chunk_rows;
     bool wide;
 } matmul_run;
-
-/* Asks for a share of the next rows of x, while the current ones are multiplied: they lie far apart
- * in memory, and waiting for them costs a third of the time otherwise. */
-static void prefetch_share(const float *x, size_t ldx, size_t rows, size_t k, size_t share,
-                           size_t n_shares)
-{
-    size_t begin = k * share / n_shares;
-    size_t end = k * (share + 1) / n_shares;
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t i = begin; i < end; i += PH_CACHE_LINE / sizeof(float)) {
-            __builtin_prefetch(x + r * ldx + i);
-        }
-    }
-}
 
 /* Copies rows of one depth block, filled up with zeros to whole rounds of the lanes. */
 static void copy_rows(float *dst, const float *x, size_t ldx, size_t rows, size_t k)
@@ -92,10 +79,13 @@ static void multiply_panels(const matmul_run *run, const ph_tile *block, const f
                      .ldy = block->ldy,
                      .m = rows,
                      .steps = (block->k + PH_DOT_LANES - 1) / PH_DOT_LANES,
+                     .ld_ahead = run->ldx,
                      .first = block->first};
         for (size_t p = 0; p < n_panels; p++) {
             size_t j = p * columns;
-            prefetch_share(x + rows * run->ldx, run->ldx, next, block->k, p, n_panels);
+            size_t fetched = next * p / n_panels;
+            t.ahead = x + (rows + fetched) * run->ldx;
+            t.n_ahead = next * (p + 1) / n_panels - fetched;
             t.n = block->n - j < columns ? block->n - j : columns;
             t.y = block->y + i * block->ldy + j;
             t.w = panels + p * PH_WIDE_PANEL(columns);
@@ -285,7 +275,7 @@ void ph_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_jobs, co
     if (m == 1 && exact) {
         ph_pool_run_items(work->pool, n_items, gemv, &run);
     } else if (m > 0 && exact) {
-        ph_pool_run(work->pool, gemm, &run);
+        ph_pool_run_tickets(work->pool, gemm, &run);
     }
     if (m > 0) {
         ph_fast_matmul_run(work, jobs, n_jobs, x, ldx, m, k);

@@ -1,10 +1,11 @@
 /* The matrix product for many rows of activations over vectors whose lanes are columns of y.
  *
- * The PH_DOT_LANES sums of an output are taken one after the other, each for a tile of
- * VEC_WIDE_M x VEC_WIDE_N registers in a walk over every PH_DOT_LANES-th number of the depth block,
- * and are then added to each other as whole vectors: no sum goes across a vector, which costs the
- * tile of vec_dot.h a sixth of its time. The lanes are visited in an order in which at most one sum
- * of each level of the halving waits. Same order of additions, hence the same bits, as vec_dot.h.
+ * The PH_DOT_LANES sums of an output are taken two at a time, l and l + 8, in walks over every
+ * PH_DOT_LANES-th number of the depth block, and are then added to each other as whole vectors: no
+ * sum goes across a vector, which costs the tile of vec_dot.h a sixth of its time. Two at a time,
+ * because their first addition stays in registers then, and stores keep multiplications waiting.
+ * WIDE_GROUPS groups of VEC_WIDE_M rows follow each other while a lane's part of the panel is in
+ * the first-level cache. Same order of additions, hence the same bits, as vec_dot.h.
  */
 #ifndef PH_KERN_VEC_VEC_WIDE_H
 #define PH_KERN_VEC_VEC_WIDE_H
@@ -13,13 +14,15 @@
 
 #include "base/mem.h"
 
-#ifndef VEC_WIDE_M
-#define VEC_WIDE_M 6
+#ifndef VEC_WIDE_M /* 2 x VEC_WIDE_M x VEC_WIDE_N sums */
+#define VEC_WIDE_M 3
 #define VEC_WIDE_N (PH_DOT_LANES / VL)
 #endif
 
+#define WIDE_GROUPS  2
+#define WIDE_ROWS    (WIDE_GROUPS * VEC_WIDE_M)
 #define WIDE_COLUMNS (VEC_WIDE_N * VL)
-#define WIDE_TILE    (VEC_WIDE_M * WIDE_COLUMNS)
+#define WIDE_TILE    (WIDE_ROWS * WIDE_COLUMNS)
 
 _Static_assert(PH_DOT_LANES == 16, "wide_rows() writes the halving out");
 
@@ -74,57 +77,59 @@ VEC_INLINE void wide_step(vf s[VEC_WIDE_M][VEC_WIDE_N], const float *x, size_t l
     }
 }
 
-/* Adds to the sums of a tile those of lanes before it. */
-VEC_INLINE void wide_add(vf s[VEC_WIDE_M][VEC_WIDE_N], const float *before, const int m)
+/* Sums of lanes l and l + 8 of m rows, x and w at lane l; added to those of `before`, if any. */
+VEC_INLINE void wide_lanes(float *sums, const float *before, const float *x, size_t ldx,
+                           const float *w, const size_t steps, const int m)
 {
+    vf s[2][VEC_WIDE_M][VEC_WIDE_N];
     VEC_UNROLL
     for (int i = 0; i < m; i++) {
         VEC_UNROLL
         for (int j = 0; j < VEC_WIDE_N; j++) {
-            s[i][j] = vf_add(vf_load(before + i * WIDE_COLUMNS + j * VL), s[i][j]);
-        }
-    }
-}
-
-/* Sums of one lane, added to those of `before` and then of `earlier`, if any. */
-VEC_INLINE void wide_lane(float *sums, const float *before, const float *earlier, const float *x,
-                          size_t ldx, const float *w, const size_t steps, const int m)
-{
-    vf s[VEC_WIDE_M][VEC_WIDE_N];
-    VEC_UNROLL
-    for (int i = 0; i < m; i++) {
-        VEC_UNROLL
-        for (int j = 0; j < VEC_WIDE_N; j++) {
-            s[i][j] = vf_zero();
+            s[0][i][j] = vf_zero();
+            s[1][i][j] = vf_zero();
         }
     }
     VEC_UNROLL_SOME
     for (size_t step = 0; step < steps; step++) {
-        wide_step(s, x + step * PH_DOT_LANES, ldx, w + step * WIDE_COLUMNS, m);
-    }
-    if (before != NULL) {
-        wide_add(s, before, m);
-    }
-    if (earlier != NULL) {
-        wide_add(s, earlier, m);
+        wide_step(s[0], x + step * PH_DOT_LANES, ldx, w + step * WIDE_COLUMNS, m);
+        wide_step(s[1], x + step * PH_DOT_LANES + 8, ldx, w + step * WIDE_COLUMNS + 8 * WIDE_LANE,
+                  m);
     }
     VEC_UNROLL
     for (int i = 0; i < m; i++) {
         VEC_UNROLL
         for (int j = 0; j < VEC_WIDE_N; j++) {
-            vf_store(sums + i * WIDE_COLUMNS + j * VL, s[i][j]);
+            size_t at = (size_t)i * WIDE_COLUMNS + j * VL;
+            vf sum = vf_add(s[0][i][j], s[1][i][j]);
+            vf_store(sums + at, before != NULL ? vf_add(vf_load(before + at), sum) : sum);
         }
     }
 }
 
-VEC_INLINE void wide_finish(float quarters[4][WIDE_TILE], const ph_wide *t, float *y, const int m)
+/* The same for up to WIDE_ROWS rows. */
+VEC_INLINE void wide_groups(float *sums, const float *before, const float *x, size_t ldx,
+                            const float *w, const size_t steps, size_t m)
 {
-    for (int i = 0; i < m; i++) {
+    size_t i = 0;
+    for (; i + VEC_WIDE_M <= m; i += VEC_WIDE_M) {
+        wide_lanes(sums + i * WIDE_COLUMNS, before != NULL ? before + i * WIDE_COLUMNS : NULL,
+                   x + i * ldx, ldx, w, steps, VEC_WIDE_M);
+    }
+    for (; i < m; i++) {
+        wide_lanes(sums + i * WIDE_COLUMNS, before != NULL ? before + i * WIDE_COLUMNS : NULL,
+                   x + i * ldx, ldx, w, steps, 1);
+    }
+}
+
+VEC_INLINE void wide_finish(float quarters[4][WIDE_TILE], const ph_wide *t, float *y, size_t m)
+{
+    for (size_t i = 0; i < m; i++) {
         VEC_UNROLL
         for (int j = 0; j < VEC_WIDE_N; j++) {
-            size_t at = (size_t)i * WIDE_COLUMNS + j * VL;
+            size_t at = i * WIDE_COLUMNS + (size_t)j * VL;
             size_t n = vec_left(t->n, (size_t)j * VL);
-            float *yi = y + (size_t)i * t->ldy + j * VL;
+            float *yi = y + i * t->ldy + (size_t)j * VL;
             vf sum = vf_add(vf_add(vf_load(quarters[0] + at), vf_load(quarters[2] + at)),
                             vf_add(vf_load(quarters[1] + at), vf_load(quarters[3] + at)));
             if (n > 0) {
@@ -135,50 +140,47 @@ VEC_INLINE void wide_finish(float quarters[4][WIDE_TILE], const ph_wide *t, floa
     }
 }
 
-/* The four lanes of a quarter are l, l + 8, l + 4, l + 12: those that are added first. */
-VEC_INLINE void wide_rows(const ph_wide *t, size_t row, const int m, const size_t steps)
+/* Fetches an eighth of the rows that will be needed next. All at once would fill the buffers that
+ * the panel's own loads wait for. */
+VEC_INLINE void wide_ahead(const ph_wide *t, size_t part)
 {
-    _Alignas(64) float quarters[4][WIDE_TILE], first[WIDE_TILE], pair[WIDE_TILE];
+    size_t share = 2 * t->steps;
+    for (size_t r = 0; r < t->n_ahead; r++) {
+        const float *x = t->ahead + r * t->ld_ahead + part * share;
+        for (size_t i = 0; i < share; i += PH_CACHE_LINE / sizeof *x) {
+            __builtin_prefetch(x + i);
+        }
+    }
+}
+
+/* A quarter is the sum of the lanes l, l + 8, l + 4, l + 12: those that are added first. */
+VEC_INLINE void wide_rows(const ph_wide *t, size_t row, size_t m, const size_t steps)
+{
+    _Alignas(64) float quarters[4][WIDE_TILE], pair[WIDE_TILE];
     const float *x = t->x + row * t->ldx;
     float *y = t->y + row * t->ldy;
-    for (size_t i = 0; i < (size_t)m; i++) {
+    for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < t->n; j += PH_CACHE_LINE / sizeof *y) {
             __builtin_prefetch(y + i * t->ldy + j, 1);
         }
     }
     for (size_t l = 0; l < 4; l++) {
-        const float *xl = x + l;
-        const float *w = t->w + l * WIDE_LANE;
-        wide_lane(first, NULL, NULL, xl, t->ldx, w, steps, m);
-        wide_lane(pair, first, NULL, xl + 8, t->ldx, w + 8 * WIDE_LANE, steps, m);
-        wide_lane(first, NULL, NULL, xl + 4, t->ldx, w + 4 * WIDE_LANE, steps, m);
-        wide_lane(quarters[l], first, pair, xl + 12, t->ldx, w + 12 * WIDE_LANE, steps, m);
+        wide_ahead(t, 2 * l);
+        wide_groups(pair, NULL, x + l, t->ldx, t->w + l * WIDE_LANE, steps, m);
+        wide_ahead(t, 2 * l + 1);
+        wide_groups(quarters[l], pair, x + l + 4, t->ldx, t->w + (l + 4) * WIDE_LANE, steps, m);
     }
     wide_finish(quarters, t, y, m);
 }
 
-#define WIDE(name, m, steps)                                                                       \
-    static void name(const ph_wide *t, size_t row)                                                 \
-    {                                                                                              \
-        wide_rows(t, row, m, steps);                                                               \
-    }
-WIDE(wide_whole, VEC_WIDE_M, PH_WIDE_STEPS)
-WIDE(wide_full, VEC_WIDE_M, t->steps)
-WIDE(wide_pair, 2, t->steps)
-WIDE(wide_one, 1, t->steps)
-#undef WIDE
-
 static void vec_wide(const ph_wide *t)
 {
-    size_t i = 0;
-    for (; i + VEC_WIDE_M <= t->m; i += VEC_WIDE_M) {
-        (t->steps == PH_WIDE_STEPS ? wide_whole : wide_full)(t, i);
-    }
-    for (; i + 2 <= t->m; i += 2) {
-        wide_pair(t, i);
-    }
-    for (; i < t->m; i++) {
-        wide_one(t, i);
+    for (size_t i = 0; i < t->m; i += WIDE_ROWS) {
+        if (t->m - i >= WIDE_ROWS && t->steps == PH_WIDE_STEPS) {
+            wide_rows(t, i, WIDE_ROWS, PH_WIDE_STEPS);
+        } else {
+            wide_rows(t, i, t->m - i < WIDE_ROWS ? t->m - i : WIDE_ROWS, t->steps);
+        }
     }
 }
 

@@ -22,13 +22,17 @@ void ph_kern_fill_avx512(ph_kern *kern)
     kern->wide = vec_wide;
     kern->wide_pack = vec_wide_pack;
     kern->wide_columns = WIDE_COLUMNS;
-    kern->wide_rows = VEC_WIDE_M;
+    kern->wide_rows = WIDE_ROWS;
     kern->layernorm = vec_layernorm;
     kern->gelu = vec_gelu;
     kern->add3 = vec_add3;
     kern->rope = vec_rope;
     kern->softmax = vec_softmax;
     kern->attn = vec_attn;
+    kern->attn_row[PH_KV_F32] = vec_attn_row_f32;
+    kern->attn_row[PH_KV_F16] = vec_attn_row_f16;
+    kern->attn_row[PH_KV_Q8] = vec_attn_row_q8;
+    kern->divide = vec_divide;
     kern->scale_lanes_i8 = vec_scale_lanes_i8;
     kern->scale_rows_i8 = vec_scale_rows_i8;
 }

@@ -10,7 +10,7 @@
 #define VL           16
 #define VEC_TILE_M   6 /* 24 sums, 6 activations, 1 weight */
 #define VEC_TILE_N   4
-#define VEC_WIDE_M   12 /* 24 sums, 2 of weights, activations from memory */
+#define VEC_WIDE_M   6 /* 24 sums, 2 of weights, activations from memory */
 #define VEC_WIDE_N   2
 #define VEC_ATTN_M   6 /* 24 sums, 4 of keys or values, 1 of the query */
 #define VEC_ATTN_N   4
