@@ -47,6 +47,28 @@ void ph_mutex_unlock(ph_mutex *m)
     pthread_mutex_unlock(&m->native);
 }
 
+int ph_cpu_current(void)
+{
+    return sched_getcpu();
+}
+
+void ph_cpu_avoid(const int *taken, int n)
+{
+    cpu_set_t allowed, wanted;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+        return;
+    }
+    wanted = allowed;
+    for (int i = 0; i < n; i++) {
+        if (taken[i] >= 0 && taken[i] < CPU_SETSIZE) {
+            CPU_CLR(taken[i], &wanted);
+        }
+    }
+    if (CPU_COUNT(&wanted) > 0 && sched_setaffinity(0, sizeof wanted, &wanted) == 0) {
+        sched_setaffinity(0, sizeof allowed, &allowed);
+    }
+}
+
 static int affinity_count(void)
 {
     cpu_set_t set;

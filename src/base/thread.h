@@ -11,6 +11,12 @@
  * v2, rounded up, every level up to the root). At least 1. */
 int ph_cpu_count(void);
 
+/* CPU the calling thread runs on at this moment; -1: unknown. */
+int ph_cpu_current(void);
+/* Moves the calling thread to an allowed CPU that is none of taken[0..n), if there is one, and
+ * leaves it free to go elsewhere from there. */
+void ph_cpu_avoid(const int *taken, int n);
+
 typedef struct ph_mutex ph_mutex;
 phial_status ph_mutex_new(ph_mutex **out, phial_error *err);
 void ph_mutex_free(ph_mutex *m);

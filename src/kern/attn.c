@@ -2,9 +2,9 @@
  * arithmetic of one page is the table's attn.
  *
  * Work is handed out in pieces (job, query head, tile of queries), the last queries of a prompt
- * first because they see the most keys. A page's keys and values become f32 once for all queries of
- * a tile. q8 numbers are scaled while they become f32, so that what is used is what ph_kv_load()
- * shows. */
+ * first because they see the most keys. For many queries a page's keys and values become f32 once
+ * for all of a tile; a single query, bound by memory, takes them as they lie. q8 numbers are scaled
+ * while they become f32, so that what is used is what ph_kv_load() shows. */
 #include "kern/attn.h"
 
 #include "base/mem.h"
@@ -12,7 +12,8 @@
 #include <math.h>
 #include <string.h>
 
-#define PAD 16 /* columns of values and outputs: the widest vector */
+#define PAD          16 /* columns of values and outputs: the widest vector */
+#define QUERIES_STEP 12 /* tiles are a multiple: whole groups of the vector kernels */
 
 static const size_t elem_bytes[] = {[PH_KV_F32] = 4, [PH_KV_F16] = 2, [PH_KV_Q8] = 1};
 
@@ -116,6 +117,13 @@ void ph_kv_load(const ph_kv_shape *shape, const unsigned char *layer, size_t kv_
     }
 }
 
+/* Bytes from a page's start to the keys and values of a query head. */
+static size_t head_offset_of(const ph_kv_shape *shape, const ph_attn_job *job, size_t query_head)
+{
+    size_t kv_head = query_head / (shape->n_head / shape->n_kv_head);
+    return job->layer_offset + kv_head * places_of(shape).bytes;
+}
+
 typedef struct attn_run {
     ph_ticket ticket;
     const ph_work *work;
@@ -168,21 +176,42 @@ void ph_kv_store(const ph_work *work, const ph_kv_shape *shape, const ph_attn_jo
     }
 }
 
-/* A thread's room in attention, sized for the largest head. */
+/* A thread's room in attention: numbers of PH_WORK_BYTES, cut for the head size. */
 typedef struct attn_room {
-    float k[PH_HEAD_MAX * PH_KV_PAGE];
-    float v[PH_KV_PAGE * PH_HEAD_MAX];
-    float out[PH_ATTN_QUERIES * PH_HEAD_MAX];
-    float p[PH_ATTN_QUERIES * PH_KV_PAGE];
-    float max[PH_ATTN_QUERIES];
-    float sum[PH_ATTN_QUERIES];
+    float *k;         /* [head_dim][PH_KV_PAGE] */
+    float *v;         /* [PH_KV_PAGE][wide] */
+    float *q;         /* [queries][wide] */
+    float *out;       /* [queries][wide] */
+    float *p;         /* [queries][PH_KV_PAGE] */
+    float *max, *sum; /* [queries] */
+    size_t wide;      /* head_dim rounded up to PAD */
+    size_t queries;   /* that fit */
 } attn_room;
 
-_Static_assert(sizeof(attn_room) <= PH_WORK_BYTES, "attention fits a thread's room");
+#define QUERY_FLOATS(wide) (2 * (wide) + PH_KV_PAGE + 2)
+
+_Static_assert(2 * PH_KV_PAGE * PH_HEAD_MAX + QUERIES_STEP * QUERY_FLOATS(PH_HEAD_MAX) <=
+                   PH_WORK_BYTES / sizeof(float),
+               "a page and some queries of the largest head fit a thread's room");
+
+static attn_room room_at(const ph_work *work, int thread, size_t head_dim)
+{
+    attn_room room = {.k = ph_work_at(work, thread), .wide = ph_align_up(head_dim, PAD)};
+    size_t page = PH_KV_PAGE * room.wide;
+    size_t fit = (PH_WORK_BYTES / sizeof(float) - 2 * page) / QUERY_FLOATS(room.wide);
+    room.queries = fit < PH_ATTN_QUERIES ? fit - fit % QUERIES_STEP : PH_ATTN_QUERIES;
+    room.v = room.k + page;
+    room.q = room.v + page;
+    room.out = room.q + room.queries * room.wide;
+    room.p = room.out + room.queries * room.wide;
+    room.max = room.p + room.queries * PH_KV_PAGE;
+    room.sum = room.max + room.queries;
+    return room;
+}
 
 /* Points t at the keys and values of a page as f32, converting n_keys of them if need be. */
 static void page_to_f32(const attn_run *run, ph_attn_tile *t, const unsigned char *head,
-                        size_t n_keys, attn_room *room)
+                        size_t n_keys, const attn_room *room)
 {
     const ph_kv_shape *shape = run->shape;
     const ph_kern *kern = run->work->kern;
@@ -217,27 +246,39 @@ static void page_to_f32(const attn_run *run, ph_attn_tile *t, const unsigned cha
     }
 }
 
+static void finish(const attn_run *run, const ph_attn_job *job, size_t query_head, size_t first,
+                   size_t n, const attn_room *room)
+{
+    size_t d = run->shape->head_dim;
+    for (size_t i = 0; i < n; i++) {
+        run->work->kern->divide(job->out + (first + i) * job->ld_out + query_head * d,
+                                room->out + i * room->wide, room->sum[i], d);
+    }
+}
+
+/* n queries of a head, from `first` on. Queries lie together in the room: in the job they are so
+ * far apart that they would evict each other from the first-level cache. */
 static void attend(const attn_run *run, const ph_attn_job *job, size_t query_head, size_t first,
-                   attn_room *room)
+                   size_t n, const attn_room *room)
 {
     const ph_kv_shape *shape = run->shape;
     size_t d = shape->head_dim;
-    size_t kv_head = query_head / (shape->n_head / shape->n_kv_head);
-    size_t head_offset = job->layer_offset + kv_head * places_of(shape).bytes;
-    size_t n = job->n - first < PH_ATTN_QUERIES ? job->n - first : PH_ATTN_QUERIES;
+    size_t head_offset = head_offset_of(shape, job, query_head);
     size_t n_seen = job->pos0 + first + n; /* keys the last query sees */
-    ph_attn_tile t = {.q = job->q + first * job->ld_q + query_head * d,
+    ph_attn_tile t = {.q = room->q,
                       .out = room->out,
                       .max = room->max,
                       .sum = room->sum,
                       .p = room->p,
-                      .ld_q = job->ld_q,
-                      .ld_v = ph_align_up(d, PAD),
-                      .ld_out = ph_align_up(d, PAD),
+                      .ld_q = room->wide,
+                      .ld_v = room->wide,
+                      .ld_out = room->wide,
                       .d = d,
                       .n = n,
                       .scale = run->scale};
     for (size_t i = 0; i < n; i++) {
+        memcpy(room->q + i * room->wide, job->q + (first + i) * job->ld_q + query_head * d,
+               d * sizeof(float));
         t.max[i] = -INFINITY;
         t.sum[i] = 0;
     }
@@ -252,28 +293,74 @@ static void attend(const attn_run *run, const ph_attn_job *job, size_t query_hea
         t.n_keys = (ptrdiff_t)(job->pos0 + first + 1) - (ptrdiff_t)key;
         run->work->kern->attn(&t);
     }
-    for (size_t i = 0; i < n; i++) {
-        float *out = job->out + (first + i) * job->ld_out + query_head * d;
-        for (size_t c = 0; c < d; c++) {
-            out[c] = t.out[i * t.ld_out + c] / t.sum[i];
-        }
+    finish(run, job, query_head, first, n, room);
+}
+
+/* A single query reads the pages as they are. */
+static void attend_one(const attn_run *run, const ph_attn_job *job, size_t query_head,
+                       const attn_room *room)
+{
+    const ph_kv_shape *shape = run->shape;
+    head_places at = places_of(shape);
+    size_t head_offset = head_offset_of(shape, job, query_head);
+    size_t n_seen = job->pos0 + 1;
+    bool scaled = shape->type == PH_KV_Q8;
+    ph_attn_row a = {.q = job->q + query_head * shape->head_dim,
+                     .out = room->out,
+                     .max = room->max,
+                     .sum = room->sum,
+                     .p = room->p,
+                     .d = shape->head_dim,
+                     .scale = run->scale};
+    *a.max = -INFINITY;
+    *a.sum = 0;
+    memset(a.out, 0, a.d * sizeof(float));
+    for (size_t key = 0; key < n_seen; key += PH_KV_PAGE) {
+        size_t page = key / PH_KV_PAGE;
+        size_t next = n_seen - key > PH_KV_PAGE ? page + 1 : page;
+        const unsigned char *head = job->pages[page] + head_offset;
+        a.k = head + at.k;
+        a.v = head + at.v;
+        a.k_scale = scaled ? (const float *)(const void *)(head + at.k_scale) : NULL;
+        a.v_scale = scaled ? (const float *)(const void *)(head + at.v_scale) : NULL;
+        a.next = job->pages[next] + head_offset + at.k;
+        a.n_keys = n_seen - key < PH_KV_PAGE ? n_seen - key : PH_KV_PAGE;
+        run->work->kern->attn_row[shape->type](&a);
     }
+    finish(run, job, query_head, 0, 1, room);
+}
+
+/* Queries of a tile: as many as fit, in tiles of about equal size. */
+static size_t tile_queries(const ph_attn_job *job, const attn_room *room)
+{
+    size_t n_tiles = (job->n + room->queries - 1) / room->queries;
+    size_t each = n_tiles == 0 ? 1 : (job->n + n_tiles - 1) / n_tiles;
+    return (each + QUERIES_STEP - 1) / QUERIES_STEP * QUERIES_STEP;
 }
 
 static void attention(void *arg, int thread, int n_threads)
 {
     attn_run *run = arg;
-    attn_room *room = ph_work_at(run->work, thread);
     size_t n_head = run->shape->n_head;
+    attn_room room = room_at(run->work, thread, run->shape->head_dim);
+    bool direct =
+        run->work->kern->attn_row[run->shape->type] != NULL && run->shape->head_dim % PAD == 0;
     (void)n_threads;
     size_t index = ph_ticket_take(&run->ticket);
     size_t before = 0; /* pieces of the jobs before j */
     for (size_t j = 0; j < run->n_jobs; j++) {
         const ph_attn_job *job = &run->jobs[j];
-        size_t n_tiles = (job->n + PH_ATTN_QUERIES - 1) / PH_ATTN_QUERIES;
+        size_t queries = tile_queries(job, &room);
+        size_t n_tiles = (job->n + queries - 1) / queries;
         for (; index < before + n_tiles * n_head; index = ph_ticket_take(&run->ticket)) {
-            size_t tile = n_tiles - 1 - (index - before) / n_head;
-            attend(run, job, (index - before) % n_head, tile * PH_ATTN_QUERIES, room);
+            size_t first = (n_tiles - 1 - (index - before) / n_head) * queries;
+            size_t n = job->n - first < queries ? job->n - first : queries;
+            size_t head = (index - before) % n_head;
+            if (job->n == 1 && direct) {
+                attend_one(run, job, head, &room);
+            } else {
+                attend(run, job, head, first, n, &room);
+            }
         }
         before += n_tiles * n_head;
     }
@@ -283,5 +370,5 @@ void ph_attn_run(const ph_work *work, const ph_kv_shape *shape, const ph_attn_jo
                  size_t n_jobs, float scale)
 {
     attn_run run = {.work = work, .shape = shape, .jobs = jobs, .n_jobs = n_jobs, .scale = scale};
-    ph_pool_run(work->pool, attention, &run);
+    ph_pool_run_tickets(work->pool, attention, &run);
 }

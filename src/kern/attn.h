@@ -16,12 +16,6 @@
 
 #include "kern/kern.h"
 
-typedef enum ph_kv_type {
-    PH_KV_F32,
-    PH_KV_F16,
-    PH_KV_Q8 /* int8, one f32 scale (largest magnitude / 127) for each head row */
-} ph_kv_type;
-
 typedef struct ph_kv_shape {
     ph_kv_type type;
     size_t n_head;    /* query heads; a multiple of n_kv_head */

@@ -35,7 +35,7 @@
 
 #define PH_KV_PAGE      64  /* keys in a page of the KV cache; also the block of online softmax */
 #define PH_HEAD_MAX     256 /* largest head size attention takes */
-#define PH_ATTN_QUERIES 48  /* queries of a tile of attention */
+#define PH_ATTN_QUERIES 192 /* queries of a tile of attention, at most */
 
 struct ph_kern;
 
@@ -54,6 +54,23 @@ typedef struct ph_tile {
     size_t ldy, ldx, ldw, m, n, k;
     bool first;
 } ph_tile;
+
+/* The same for many rows of x, with weights in a panel: PH_DOT_LANES parts, one for each lane, in
+ * which the columns of y that one vector tile computes together lie side by side for each of up to
+ * PH_WIDE_STEPS depths. A panel is made by wide_pack, of w rows filled up with zeros to a multiple
+ * of PH_DOT_LANES; so are the rows of x. */
+#define PH_WIDE_STEPS          (PH_DOT_BLOCK / PH_DOT_LANES)
+#define PH_WIDE_PACK           16 /* columns packed together */
+#define PH_WIDE_PANEL(columns) (PH_DOT_LANES * ((size_t)PH_WIDE_STEPS * (columns) + 16))
+typedef struct ph_wide {
+    float *y;
+    const float *x, *w, *bias; /* x: [m][ldx], steps * PH_DOT_LANES numbers of each are read */
+    size_t ldy, ldx, m, n;     /* n <= wide_columns */
+    size_t steps;
+    const float *ahead; /* [n_ahead][ld_ahead]: rows of one block of depth to fetch meanwhile */
+    size_t n_ahead, ld_ahead;
+    bool first;
+} ph_wide;
 
 /* One block of keys for a tile of queries of one head: online softmax.
  * s[i][j] = scale * sum over c ascending of q[i][c] * k[c][j]; only the first n_keys + i keys (at
@@ -77,6 +94,26 @@ typedef struct ph_attn_tile {
     float scale;
 } ph_attn_tile;
 
+typedef enum ph_kv_type {
+    PH_KV_F32,
+    PH_KV_F16,
+    PH_KV_Q8 /* int8, one f32 scale (largest magnitude / 127) for each head row */
+} ph_kv_type;
+
+/* The same for one query and a page as the cache holds it, q8 numbers times their scale. */
+typedef struct ph_attn_row {
+    const float *q;                 /* [d] */
+    const unsigned char *k;         /* [d][PH_KV_PAGE] of the type */
+    const unsigned char *v;         /* [PH_KV_PAGE][d], behind k in the same memory */
+    const float *k_scale, *v_scale; /* [PH_KV_PAGE] for q8, else NULL */
+    const unsigned char *next;      /* k of the page that will come next; fetched meanwhile */
+    float *out, *max, *sum;
+    float *p;      /* work space [PH_KV_PAGE] */
+    size_t d;      /* a multiple of 16 */
+    size_t n_keys; /* 1 .. PH_KV_PAGE */
+    float scale;
+} ph_attn_row;
+
 typedef struct ph_kern {
     const char *isa; /* "ref", "avx2", "avx512" */
 
@@ -87,6 +124,14 @@ typedef struct ph_kern {
 
     void (*tile)(const ph_tile *t);
     size_t tile_stride; /* distance of rows, >= PH_DOT_BLOCK elements, that tile reads fastest */
+
+    /* For many rows of x; NULL: tile does it, with the same bits. */
+    void (*wide)(const ph_wide *t);
+    /* PH_WIDE_PACK rows of f32 weights into columns `column` and on of a panel; all of a panel's
+     * columns are packed, with any finite numbers where there is no row. */
+    void (*wide_pack)(float *panel, const float *w, size_t ldw, size_t column, size_t steps);
+    size_t wide_columns; /* of a panel, a multiple of PH_WIDE_PACK */
+    size_t wide_rows;    /* of x computed together */
 
     /* Fast arithmetic, kern/fast.h. split is NULL for formats without a fast form; pack and
      * fast_tile are NULL where `few` does everything. */
@@ -114,6 +159,10 @@ typedef struct ph_kern {
     void (*softmax)(float *x, size_t n);
 
     void (*attn)(const ph_attn_tile *t);
+    /* By ph_kv_type; NULL: the page becomes f32 and attn does it, with the same bits. */
+    void (*attn_row[3])(const ph_attn_row *a);
+    /* y = x / by; y may be x. */
+    void (*divide)(float *y, const float *x, float by, size_t n);
     /* dst[r][j] = src[r][j] * scale[j], rows of PH_KV_PAGE; and dst[r][c] = src[r][c] * scale[r],
      * rows of n. Rows of dst are ld_dst apart, of src back to back. */
     void (*scale_lanes_i8)(float *dst, const int8_t *src, const float *scale, size_t rows);
@@ -153,8 +202,8 @@ typedef struct ph_work {
     } x8[2];
 } ph_work;
 
-/* Room of one thread: 96 rows of weights and 16 of activations of one depth block for a product;
- * for attention K and V of a page at the largest head size, scores and outputs of a tile. */
+/* Room of one thread: 96 rows of weights in panels and some of activations, of one depth block, for
+ * a product; for attention K and V of a page, queries, scores and outputs of a tile. */
 #define PH_WORK_BYTES ((size_t)256 << 10)
 
 phial_status ph_work_open(ph_work *work, const ph_kern *kern, ph_pool *pool, phial_error *err);

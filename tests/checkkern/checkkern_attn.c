@@ -244,7 +244,10 @@ static void same_bits(void **state)
             for (size_t t = 0; t < sizeof steps / sizeof steps[0]; t++) {
                 run(s, 4, shape, &isas[i].kern, 1 + (int)t % 3, steps[t], 0.3f);
                 for (size_t j = 0; j < 4; j++) {
-                    assert_true(check_same_bits(s[j].out, alone[j], lengths[j] * dq));
+                    if (!check_same_bits(s[j].out, alone[j], lengths[j] * dq)) {
+                        fail_msg("%s: shape %zu, steps of %zu, sequence %zu", isas[i].label, c,
+                                 steps[t], j);
+                    }
                 }
             }
         }

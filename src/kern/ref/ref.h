@@ -12,6 +12,7 @@ void ph_ref_add3(float *y, const float *a, const float *b, const float *c, size_
 void ph_ref_rope(float *x, const float *cos, const float *sin, size_t half);
 void ph_ref_softmax(float *x, size_t n);
 void ph_ref_attn(const ph_attn_tile *t);
+void ph_ref_divide(float *y, const float *x, float by, size_t n);
 void ph_ref_scale_lanes_i8(float *dst, const int8_t *src, const float *scale, size_t rows);
 void ph_ref_scale_rows_i8(float *dst, size_t ld_dst, const int8_t *src, const float *scale,
                           size_t rows, size_t n);

@@ -43,6 +43,13 @@ void ph_ref_attn(const ph_attn_tile *t)
     }
 }
 
+void ph_ref_divide(float *y, const float *x, float by, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        y[i] = x[i] / by;
+    }
+}
+
 void ph_ref_scale_lanes_i8(float *dst, const int8_t *src, const float *scale, size_t rows)
 {
     for (size_t i = 0; i < rows * PH_KV_PAGE; i++) {

@@ -15,6 +15,9 @@ void ph_kern_fill_ref(ph_kern *kern)
     }
     kern->tile = ph_ref_tile;
     kern->tile_stride = PH_DOT_BLOCK;
+    kern->wide = NULL;
+    kern->wide_pack = NULL;
+    kern->wide_columns = kern->wide_rows = 0;
     kern->quantize_x = ph_ref_quantize_x;
     kern->few = ph_ref_few;
     kern->pack = NULL;
@@ -25,6 +28,10 @@ void ph_kern_fill_ref(ph_kern *kern)
     kern->rope = ph_ref_rope;
     kern->softmax = ph_ref_softmax;
     kern->attn = ph_ref_attn;
+    for (int type = PH_KV_F32; type <= PH_KV_Q8; type++) {
+        kern->attn_row[type] = NULL;
+    }
+    kern->divide = ph_ref_divide;
     kern->scale_lanes_i8 = ph_ref_scale_lanes_i8;
     kern->scale_rows_i8 = ph_ref_scale_rows_i8;
 }

@@ -6,6 +6,12 @@
 
 #include "kern/vec/vec_rows.h"
 
+#include "base/mem.h"
+
+#include <string.h>
+
+#define VEC_ROW_MOST 10 /* vectors of an output at a time: all 80 columns with 8 lanes */
+
 /* Scores of m queries with n vectors of keys. */
 VEC_INLINE void scores(const ph_attn_tile *t, size_t query, size_t key, const int m, const int n)
 {
@@ -99,17 +105,6 @@ VEC_INLINE void blend(const ph_attn_tile *t, size_t query, size_t column, size_t
     }
 }
 
-static void blend_many(const ph_attn_tile *t, size_t query, size_t begin, size_t end)
-{
-    size_t c = 0;
-    for (; c + VEC_ATTN_N * VL <= t->ld_out; c += VEC_ATTN_N * VL) {
-        blend(t, query, c, begin, end, VEC_ATTN_M, VEC_ATTN_N);
-    }
-    for (; c < t->ld_out; c += VL) {
-        blend(t, query, c, begin, end, VEC_ATTN_M, 1);
-    }
-}
-
 static void blend_one(const ph_attn_tile *t, size_t query, size_t begin, size_t end)
 {
     size_t c = 0;
@@ -127,13 +122,6 @@ static size_t keys_of(const ph_attn_tile *t, size_t query)
     return n <= 0 ? 0 : n < PH_KV_PAGE ? (size_t)n : PH_KV_PAGE;
 }
 
-static void scores_many(const ph_attn_tile *t, size_t query, size_t n_keys)
-{
-    for (size_t key = 0; key < n_keys; key += VEC_ATTN_N * VL) {
-        scores(t, query, key, VEC_ATTN_M, VEC_ATTN_N);
-    }
-}
-
 static void scores_one(const ph_attn_tile *t, size_t query, size_t n_keys)
 {
     for (size_t key = 0; key < n_keys; key += VEC_ATTN_ONE * VL) {
@@ -141,33 +129,181 @@ static void scores_one(const ph_attn_tile *t, size_t query, size_t n_keys)
     }
 }
 
-/* Values behind a query's last key are not multiplied by a weight of zero, they are left out: they
- * may be infinite, or bytes of a page never written. */
+/* Groups of VEC_ATTN_M queries from `first` to `end`: some keys with all of them, then the next
+ * keys; likewise the columns of the values: what is walked again and again stays in the first-level
+ * cache. Values behind a query's last key are not multiplied by a weight of zero, they are left
+ * out: they may be infinite, or bytes of a page never written. */
+static void attn_groups(const ph_attn_tile *t, size_t first, size_t end)
+{
+    for (size_t key = 0; key < PH_KV_PAGE; key += VEC_ATTN_N * VL) {
+        for (size_t i = first; i < end; i += VEC_ATTN_M) {
+            if (key < keys_of(t, i + VEC_ATTN_M - 1)) {
+                scores(t, i, key, VEC_ATTN_M, VEC_ATTN_N);
+            }
+        }
+    }
+    for (size_t i = first; i < end; i++) {
+        weigh(t, i, keys_of(t, i));
+    }
+    size_t c = 0;
+    for (; c + VEC_ATTN_N * VL <= t->ld_out; c += VEC_ATTN_N * VL) {
+        for (size_t i = first; i < end; i += VEC_ATTN_M) {
+            blend(t, i, c, 0, keys_of(t, i), VEC_ATTN_M, VEC_ATTN_N);
+        }
+    }
+    for (; c < t->ld_out; c += VL) {
+        for (size_t i = first; i < end; i += VEC_ATTN_M) {
+            blend(t, i, c, 0, keys_of(t, i), VEC_ATTN_M, 1);
+        }
+    }
+    for (size_t i = first; i < end; i += VEC_ATTN_M) {
+        size_t common = keys_of(t, i);
+        for (size_t r = i + 1; r < i + VEC_ATTN_M && common < PH_KV_PAGE; r++) {
+            blend_one(t, r, common, keys_of(t, r));
+        }
+    }
+}
+
 static void vec_attn(const ph_attn_tile *t)
 {
     size_t i = 0;
     while (i < t->n && keys_of(t, i) == 0) {
         i++;
     }
-    for (; i + VEC_ATTN_M <= t->n; i += VEC_ATTN_M) {
-        size_t common = keys_of(t, i);
-        scores_many(t, i, keys_of(t, i + VEC_ATTN_M - 1));
-        for (size_t r = i; r < i + VEC_ATTN_M; r++) {
-            weigh(t, r, keys_of(t, r));
-        }
-        blend_many(t, i, 0, common);
-        for (size_t r = i; r < i + VEC_ATTN_M; r++) {
-            if (keys_of(t, r) > common) {
-                blend_one(t, r, common, keys_of(t, r));
-            }
-        }
-    }
-    for (; i < t->n; i++) {
+    size_t end = i + (t->n - i) / VEC_ATTN_M * VEC_ATTN_M;
+    attn_groups(t, i, end);
+    for (i = end; i < t->n; i++) {
         size_t n_keys = keys_of(t, i);
         scores_one(t, i, n_keys);
         weigh(t, i, n_keys);
         blend_one(t, i, 0, n_keys);
     }
+}
+
+static void vec_divide(float *y, const float *x, float by, size_t n)
+{
+    for (size_t i = 0; i < n; i += VL) {
+        size_t left = vec_left(n, i);
+        vec_store(y + i, vf_div(vec_load(x + i, left), vf_set1(by)), left);
+    }
+}
+
+/* --- one query, keys and values as they lie in the page -------------------------------------- */
+
+typedef vf (*kv_fn)(const unsigned char *p, vf scale);
+
+VEC_INLINE vf kv_f32(const unsigned char *p, vf scale)
+{
+    vf v;
+    (void)scale;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+VEC_INLINE vf kv_f16(const unsigned char *p, vf scale)
+{
+    (void)scale;
+    return vf_from_f16(p);
+}
+
+VEC_INLINE vf kv_q8(const unsigned char *p, vf scale)
+{
+    return vf_mul(vf_from_i8(p), scale);
+}
+
+/* Asks for what lies where p does, one page on. */
+VEC_INLINE void fetch_next(const ph_attn_row *a, const unsigned char *p, size_t bytes)
+{
+    const unsigned char *next = a->next + (p - a->k);
+    for (size_t i = 0; i < bytes; i += PH_CACHE_LINE) {
+        __builtin_prefetch(next + i);
+    }
+}
+
+VEC_INLINE void row_scores(const ph_attn_row *a, size_t key, kv_fn get, const size_t bytes)
+{
+    vf s[VEC_ATTN_ONE], scales[VEC_ATTN_ONE];
+    const unsigned char *k = a->k + key * bytes;
+    VEC_UNROLL
+    for (int j = 0; j < VEC_ATTN_ONE; j++) {
+        s[j] = vf_zero();
+        scales[j] = a->k_scale != NULL ? vf_load(a->k_scale + key + (size_t)j * VL) : vf_zero();
+    }
+    for (size_t c = 0; c < a->d; c++, k += PH_KV_PAGE * bytes) {
+        vf q = vf_set1(a->q[c]);
+        fetch_next(a, k, VEC_ATTN_ONE * VL * bytes);
+        VEC_UNROLL
+        for (int j = 0; j < VEC_ATTN_ONE; j++) {
+            s[j] = vf_fma(q, get(k + (size_t)j * VL * bytes, scales[j]), s[j]);
+        }
+    }
+    vf scale = vf_set1(a->scale);
+    VEC_UNROLL
+    for (int j = 0; j < VEC_ATTN_ONE; j++) {
+        vf_store(a->p + key + (size_t)j * VL, vf_mul(s[j], scale));
+    }
+}
+
+VEC_INLINE void row_blend(const ph_attn_row *a, size_t column, kv_fn get, const size_t bytes,
+                          const int n)
+{
+    vf s[VEC_ROW_MOST];
+    const unsigned char *v = a->v + column * bytes;
+    VEC_UNROLL
+    for (int j = 0; j < n; j++) {
+        s[j] = vf_load(a->out + column + (size_t)j * VL);
+    }
+    for (size_t key = 0; key < a->n_keys; key++, v += a->d * bytes) {
+        vf w = vf_set1(a->p[key]);
+        vf scale = a->v_scale != NULL ? vf_set1(a->v_scale[key]) : w;
+        fetch_next(a, v, (size_t)n * VL * bytes);
+        VEC_UNROLL
+        for (int j = 0; j < n; j++) {
+            s[j] = vf_fma(w, get(v + (size_t)j * VL * bytes, scale), s[j]);
+        }
+    }
+    VEC_UNROLL
+    for (int j = 0; j < n; j++) {
+        vf_store(a->out + column + (size_t)j * VL, s[j]);
+    }
+}
+
+VEC_INLINE void attn_row(const ph_attn_row *a, kv_fn get, const size_t bytes)
+{
+    for (size_t key = 0; key < a->n_keys; key += VEC_ATTN_ONE * VL) {
+        row_scores(a, key, get, bytes);
+    }
+    const ph_attn_tile t = {.out = a->out, .max = a->max, .sum = a->sum, .p = a->p, .d = a->d};
+    weigh(&t, 0, a->n_keys);
+    size_t c = 0;
+    while (a->d - c >= VEC_ROW_MOST * VL && (a->d - c) % (VEC_ROW_MOST * VL) == 0) {
+        row_blend(a, c, get, bytes, VEC_ROW_MOST);
+        c += VEC_ROW_MOST * VL;
+    }
+    for (; c + 8 * VL <= a->d; c += 8 * VL) {
+        row_blend(a, c, get, bytes, 8);
+    }
+    for (; c + 4 * VL <= a->d; c += 4 * VL) {
+        row_blend(a, c, get, bytes, 4);
+    }
+    for (; c < a->d; c += VL) {
+        row_blend(a, c, get, bytes, 1);
+    }
+}
+
+static void vec_attn_row_f32(const ph_attn_row *a)
+{
+    attn_row(a, kv_f32, 4);
+}
+
+static void vec_attn_row_f16(const ph_attn_row *a)
+{
+    attn_row(a, kv_f16, 2);
+}
+
+static void vec_attn_row_q8(const ph_attn_row *a)
+{
+    attn_row(a, kv_q8, 1);
 }
 
 static void vec_scale_lanes_i8(float *dst, const int8_t *src, const float *scale, size_t rows)

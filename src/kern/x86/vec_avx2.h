@@ -150,6 +150,12 @@ static inline vq vq_add(vq a, vq b)
     return _mm_add_ps(a, b);
 }
 
+/* Rows become columns. */
+static inline void vq_turn4(vq r[4])
+{
+    _MM_TRANSPOSE4_PS(r[0], r[1], r[2], r[3]);
+}
+
 /* Sums of the lanes of a, b, c, d by halving. */
 static inline vq vf_sum4(vf a, vf b, vf c, vf d)
 {

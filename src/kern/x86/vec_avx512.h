@@ -10,6 +10,8 @@
 #define VL           16
 #define VEC_TILE_M   6 /* 24 sums, 6 activations, 1 weight */
 #define VEC_TILE_N   4
+#define VEC_WIDE_M   6 /* 24 sums, 2 of weights, activations from memory */
+#define VEC_WIDE_N   2
 #define VEC_ATTN_M   6 /* 24 sums, 4 of keys or values, 1 of the query */
 #define VEC_ATTN_N   4
 #define VEC_ATTN_ONE 4
@@ -149,6 +151,12 @@ static inline void vq_store(float *p, vq a)
 static inline vq vq_add(vq a, vq b)
 {
     return _mm_add_ps(a, b);
+}
+
+/* Rows become columns. */
+static inline void vq_turn4(vq r[4])
+{
+    _MM_TRANSPOSE4_PS(r[0], r[1], r[2], r[3]);
 }
 
 /* Sums of the lanes of a, b, c, d by halving. */
