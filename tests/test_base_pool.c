@@ -114,6 +114,82 @@ static void test_tickets(void **state)
     ph_pool_free(pool);
 }
 
+typedef struct items {
+    ph_pool *pool;
+    atomic_int taken[ITEMS];
+    int busy;     /* this thread takes long over each item */
+    bool refuses; /* and takes none at all */
+    atomic_size_t by_busy, jumps;
+} items;
+
+static void take_items(void *arg, int thread, int n_threads)
+{
+    items *all = arg;
+    size_t item, last = 0;
+    (void)n_threads;
+    if (thread == all->busy && all->refuses)
+        return;
+    while (ph_pool_next(all->pool, thread, &item)) {
+        atomic_fetch_add(&all->taken[item < ITEMS ? item : 0], 1);
+        atomic_fetch_add(&all->jumps, item != last + 1);
+        last = item;
+        if (thread == all->busy) {
+            atomic_fetch_add(&all->by_busy, 1);
+            uint64_t end = ph_clock_ns() + 200000;
+            while (ph_clock_ns() < end) {
+            }
+        }
+    }
+}
+
+static void run_items(items *all, int n_threads, size_t n, int busy, bool refuses)
+{
+    phial_error err = {0};
+    *all = (items){.busy = busy, .refuses = refuses};
+    assert_int_equal(ph_pool_new(&all->pool, n_threads, &err), PHIAL_OK);
+    ph_pool_run_items(all->pool, n, take_items, all);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(atomic_load(&all->taken[i]), 1);
+    for (size_t i = n; i < ITEMS; i++)
+        assert_int_equal(atomic_load(&all->taken[i]), 0);
+    ph_pool_free(all->pool);
+}
+
+/* Each item once, whatever the counts; a slow thread is relieved of its share, an absent one of all
+ * of it; and the walk is ascending but for the few times that somebody takes over. */
+static void test_items(void **state)
+{
+    (void)state;
+    static items all;
+    static const size_t sizes[] = {0, 1, 2, 3, 7, 100, ITEMS};
+    for (int n_threads = 1; n_threads <= 9; n_threads += 2) {
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+            run_items(&all, n_threads, sizes[i], -1, false);
+        for (int busy = 0; n_threads > 1 && busy < n_threads; busy++)
+            run_items(&all, n_threads, ITEMS, busy, true);
+    }
+    for (int busy = 0; busy < 2; busy++) {
+        run_items(&all, 2, ITEMS, busy, false);
+        assert_in_range(atomic_load(&all.by_busy), 0, ITEMS / 2 - 1);
+        assert_in_range(atomic_load(&all.jumps), 0, 100);
+    }
+}
+
+/* The same pool again and again: a range of the run before is never handed out. */
+static void test_items_again(void **state)
+{
+    (void)state;
+    static items all;
+    all = (items){.busy = -1};
+    assert_int_equal(ph_pool_new(&all.pool, 4, NULL), PHIAL_OK);
+    for (int run = 1; run <= 300; run++) {
+        ph_pool_run_items(all.pool, ITEMS, take_items, &all);
+        for (int i = 0; i < ITEMS; i++)
+            assert_int_equal(atomic_load(&all.taken[i]), run);
+    }
+    ph_pool_free(all.pool);
+}
+
 static void sleep_a_little(void *arg, int thread, int n_threads)
 {
     (void)n_threads;
@@ -201,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split),          cmocka_unit_test(test_runs_follow_each_other),
         cmocka_unit_test(test_tickets),        cmocka_unit_test(test_sleep_and_wake),
+        cmocka_unit_test(test_items),          cmocka_unit_test(test_items_again),
         cmocka_unit_test(test_pool_arguments), cmocka_unit_test(test_mutex),
         cmocka_unit_test(test_clock),
     };

@@ -3,11 +3,14 @@
  * A run is announced by a new generation number. Waiters spin on it for SPIN_NS, long enough for
  * the gap between two operators of a forward pass, then sleep on a condition variable. A spin that
  * keeps a shared core busy would stall the very thread it waits for, hence the short bound.
+ *
+ * Items: a thread's range is one 64-bit word, changed only by compare and exchange, so that the
+ * word is the whole truth and it does not matter how often it changed in between. An item is in one
+ * word at most, and in none once somebody has it.
  */
 #include "base/pool.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -22,9 +25,14 @@ typedef struct worker {
     int index;
 } worker;
 
+typedef struct range {
+    _Alignas(64) _Atomic uint64_t items; /* end << 32 | begin; empty: begin == end */
+} range;
+
 struct ph_pool {
     int n_threads;
     int n_started;
+    range *ranges;   /* [n_threads] */
     worker *workers; /* [n_threads - 1] */
     ph_pool_fn fn;
     void *arg;
@@ -141,7 +149,9 @@ phial_status ph_pool_new(ph_pool **out, int n_threads, phial_error *err)
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);
     pool->workers = ph_alloc((size_t)pool->n_threads, sizeof *pool->workers, err);
-    if (pool->workers == NULL) {
+    pool->ranges =
+        ph_alloc_aligned((size_t)pool->n_threads, sizeof *pool->ranges, PH_CACHE_LINE, err);
+    if (pool->workers == NULL || pool->ranges == NULL) {
         goto done;
     }
     while (pool->n_started < pool->n_threads - 1) {
@@ -182,6 +192,7 @@ void ph_pool_free(ph_pool *pool)
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
     ph_free(pool->workers);
+    ph_free(pool->ranges);
     ph_free(pool);
 }
 
@@ -212,4 +223,76 @@ void ph_pool_split(size_t n, size_t grain, int thread, int n_threads, size_t *be
     size_t last = first + each + (t < extra ? 1 : 0);
     *begin = first * grain < n ? first * grain : n;
     *end = last * grain < n ? last * grain : n;
+}
+
+static uint64_t range_of(uint64_t begin, uint64_t end)
+{
+    return end << 32 | begin;
+}
+
+static uint64_t range_begin(uint64_t items)
+{
+    return items & UINT32_MAX;
+}
+
+static uint64_t range_left(uint64_t items)
+{
+    return (items >> 32) - range_begin(items);
+}
+
+void ph_pool_run_items(ph_pool *pool, size_t n, ph_pool_fn fn, void *arg)
+{
+    for (int t = 0; t < pool->n_threads; t++) {
+        size_t begin, end;
+        ph_pool_split(n, 1, t, pool->n_threads, &begin, &end);
+        atomic_init(&pool->ranges[t].items, range_of(begin, end));
+    }
+    ph_pool_run(pool, fn, arg);
+}
+
+/* Takes the upper half, rounded up, of the fullest range. */
+static bool take_over(ph_pool *pool, uint64_t *items)
+{
+    for (;;) {
+        uint64_t most = 0;
+        range *from = NULL;
+        for (int t = 0; t < pool->n_threads; t++) {
+            uint64_t seen = atomic_load_explicit(&pool->ranges[t].items, memory_order_relaxed);
+            if (range_left(seen) > range_left(most)) {
+                most = seen;
+                from = &pool->ranges[t];
+            }
+        }
+        if (from == NULL) {
+            return false;
+        }
+        uint64_t end = most >> 32;
+        uint64_t middle = range_begin(most) + range_left(most) / 2;
+        if (atomic_compare_exchange_strong_explicit(&from->items, &most,
+                                                    range_of(range_begin(most), middle),
+                                                    memory_order_relaxed, memory_order_relaxed)) {
+            *items = range_of(middle, end);
+            return true;
+        }
+    }
+}
+
+bool ph_pool_next(ph_pool *pool, int thread, size_t *item)
+{
+    _Atomic uint64_t *own = &pool->ranges[thread].items;
+    uint64_t items = atomic_load_explicit(own, memory_order_relaxed);
+    while (range_left(items) > 0) {
+        if (atomic_compare_exchange_weak_explicit(own, &items, items + 1, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+            *item = range_begin(items);
+            return true;
+        }
+    }
+    if (!take_over(pool, &items)) {
+        return false;
+    }
+    /* Nobody takes from an empty range: the store meets no other writer. */
+    *item = range_begin(items);
+    atomic_store_explicit(own, items + 1, memory_order_relaxed);
+    return true;
 }

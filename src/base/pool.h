@@ -8,6 +8,7 @@
 #define PH_BASE_POOL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -27,6 +28,15 @@ void ph_pool_run(ph_pool *pool, ph_pool_fn fn, void *arg);
 
 /* Static split of n items: this thread's are [*begin, *end); begins are multiples of `grain`. */
 void ph_pool_split(size_t n, size_t grain, int thread, int n_threads, size_t *begin, size_t *end);
+
+/* Items 0 .. n-1 handed out so that each thread walks ascending ranges, which is what memory likes,
+ * and all finish together even if one of them gets less of its core. Each starts with an equal
+ * share; who has finished takes the upper half of what the one with most left has still to do.
+ * fn calls ph_pool_next() until it says false; n < 2^32. An item is work for some microseconds at
+ * least. */
+void ph_pool_run_items(ph_pool *pool, size_t n, ph_pool_fn fn, void *arg);
+/* The thread's next item; false when there is none left. Only inside ph_pool_run_items(). */
+bool ph_pool_next(ph_pool *pool, int thread, size_t *item);
 
 /* Shared counter for uneven work: each call hands out the next index. Set to 0 before the run. */
 typedef struct ph_ticket {
