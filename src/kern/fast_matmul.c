@@ -18,8 +18,9 @@
 #define CHUNK_ITEMS    3 /* at most, of PH_PANEL_ROWS rows of weights */
 #define CHUNK_ROWS     (CHUNK_ITEMS * PH_PANEL_ROWS)
 #define CHUNK_M        512 /* rows of x */
-#define X_ROWS         24  /* rows of x that stay in the first-level cache: 6 or 12 KiB */
-#define FEW_MAX        2   /* rows of x */
+#define LINE           64
+#define X_ROWS         24 /* rows of x that stay in the first-level cache: 6 or 12 KiB */
+#define FEW_MAX        2  /* rows of x */
 #define FEW_GRAIN      4
 #define FEW_CHUNK      64 /* rows of weights, for several blocks of few rows of x */
 #define PARALLEL_MIN   16384
@@ -141,6 +142,7 @@ static size_t n_panels(const chunk *c)
     return (c->n + c->kind->rows - 1) / c->kind->rows;
 }
 
+/* k numbers of the depth from k0 on, of all rows of the chunk. */
 static void pack_step(const fast_run *run, const chunk *c, size_t k0, size_t k, gemm_room *room)
 {
     size_t row_bytes = ph_dtype_row_bytes(c->job->type, run->k), rows = c->kind->rows;
@@ -153,10 +155,84 @@ static void pack_step(const fast_run *run, const chunk *c, size_t k0, size_t k, 
     }
 }
 
+/* Weights that will be packed next: asked for little by little during the products, so that packing
+ * finds them in the cache. */
+typedef struct ahead {
+    const unsigned char *at;
+    size_t row_bytes, bytes; /* from one row to the next; wanted of each */
+    size_t rows, calls;      /* still to be asked for, in so many calls */
+} ahead;
+
+static ahead ahead_of(const fast_run *run, const chunk *c, size_t k)
+{
+    ph_dtype type = c->job->type;
+    ahead a = {.row_bytes = ph_dtype_row_bytes(type, run->k)};
+    size_t row = c->row;
+    if (k == run->k) { /* the next rows, which this thread most likely takes next */
+        row += c->n;
+        k = 0;
+    }
+    size_t left = c->job->n - row, depth = run->k - k;
+    a.rows = left < c->n ? left : c->n;
+    a.at = (const unsigned char *)c->job->weight + row * a.row_bytes + ph_dtype_row_bytes(type, k);
+    a.bytes = ph_dtype_row_bytes(type, depth < PH_FAST_DEPTH ? depth : PH_FAST_DEPTH);
+    a.calls = (c->m + X_ROWS - 1) / X_ROWS * n_panels(c);
+    return a;
+}
+
+static void ask_ahead(ahead *a)
+{
+    size_t n = a->calls > 1 ? (a->rows + a->calls - 1) / a->calls : a->rows;
+    for (size_t r = 0; r < n; r++) {
+        for (size_t i = 0; i < a->bytes + LINE - 1; i += LINE) {
+            __builtin_prefetch(a->at + (i < a->bytes ? i : a->bytes - 1));
+        }
+        a->at += a->row_bytes;
+    }
+    a->rows -= n;
+    a->calls -= a->calls > 1;
+}
+
+/* Rows i .. i + m - 1 of x, panel p: results to where they belong. They are far apart: asked for
+ * before they are computed. */
+static void ask_for_results(const chunk *c, size_t i, size_t m, size_t p)
+{
+    const float *y = c->job->y + (c->first + i) * c->job->ldy + c->row + p * c->kind->rows;
+    size_t left = c->n - p * c->kind->rows, n = left < c->kind->rows ? left : c->kind->rows;
+    for (size_t r = 0; r < m; r++, y += c->job->ldy) {
+        __builtin_prefetch(y, 1);
+        __builtin_prefetch(y + n - 1, 1);
+    }
+}
+
+static void put_results(const chunk *c, size_t i, size_t m, size_t p, const float *from)
+{
+    size_t rows = c->kind->rows, left = c->n - p * rows, n = left < rows ? left : rows;
+    float *y = c->job->y + (c->first + i) * c->job->ldy + c->row + p * rows;
+    const float *bias = c->job->bias ? c->job->bias + c->row + p * rows : NULL;
+    for (size_t r = 0; r < m; r++, y += c->job->ldy, from += rows) {
+        if (bias == NULL) {
+            memcpy(y, from, n * sizeof *y);
+            continue;
+        }
+        size_t j = 0;
+        for (; j + 8 <= n; j += 8) {
+            for (size_t l = 0; l < 8; l++) { /* a constant count: one vector */
+                y[j + l] = from[j + l] + bias[j + l];
+            }
+        }
+        for (; j < n; j++) {
+            y[j] = from[j] + bias[j];
+        }
+    }
+}
+
 static void multiply_step(const fast_run *run, const chunk *c, size_t k0, size_t k, gemm_room *room)
 {
     const ph_fast_form *form = ph_fast_form_of(ph_quant_find(c->job->type)->index);
     ph_x8 x = rounded(run, form->group);
+    ahead next = ahead_of(run, c, k0 + k);
+    bool last = k0 + k == run->k;
     for (size_t i = 0; i < c->m; i += X_ROWS) {
         size_t at = k0 / PH_FAST_DEPTH * run->m + c->first + i;
         ph_panel_tile t = {.q = x.q + at * PH_FAST_DEPTH,
@@ -168,22 +244,16 @@ static void multiply_step(const fast_run *run, const chunk *c, size_t k0, size_t
         for (size_t p = 0; p < n_panels(c); p++) {
             t.y = room->y + (p * c->m + i) * c->kind->rows;
             t.panel = room->panels + p * c->kind->bytes;
+            if (k0 == 0) {
+                memset(t.y, 0, t.m * c->kind->rows * sizeof *t.y);
+            }
+            ask_ahead(&next);
+            if (last) {
+                ask_for_results(c, i, t.m, p);
+            }
             c->kind->multiply(&t);
-        }
-    }
-}
-
-static void put_results(const chunk *c, const gemm_room *room)
-{
-    size_t rows = c->kind->rows;
-    for (size_t i = 0; i < c->m; i++) {
-        float *y = c->job->y + (c->first + i) * c->job->ldy + c->row;
-        for (size_t p = 0; p < n_panels(c); p++) {
-            const float *from = room->y + (p * c->m + i) * rows;
-            size_t left = c->n - p * rows, n = left < rows ? left : rows;
-            const float *bias = c->job->bias ? c->job->bias + c->row + p * rows : NULL;
-            for (size_t j = 0; j < n; j++) {
-                y[p * rows + j] = bias ? from[j] + bias[j] : from[j];
+            if (last) {
+                put_results(c, i, t.m, p, t.y);
             }
         }
     }
@@ -191,13 +261,11 @@ static void put_results(const chunk *c, const gemm_room *room)
 
 static void multiply_chunk(const fast_run *run, const chunk *c, gemm_room *room)
 {
-    memset(room->y, 0, n_panels(c) * c->m * c->kind->rows * sizeof *room->y);
     for (size_t k0 = 0; k0 < run->k; k0 += PH_FAST_DEPTH) {
         size_t k = run->k - k0 < PH_FAST_DEPTH ? run->k - k0 : PH_FAST_DEPTH;
         pack_step(run, c, k0, k, room);
         multiply_step(run, c, k0, k, room);
     }
-    put_results(c, room);
 }
 
 /* Rows of weights are items of PH_PANEL_ROWS, counted through the jobs that panels multiply. */

@@ -51,12 +51,6 @@ INLINE __m256i load(const void *p)
     return _mm256_load_si256((const __m256i *)p);
 }
 
-INLINE __m256i pair_of(const int16_t *p)
-{
-    int32_t pair;
-    memcpy(&pair, p, sizeof pair);
-    return _mm256_set1_epi32(pair);
-}
 
 /* s0 and s1 += products of four numbers of x with two vectors of quads of weights. As assembly,
  * since gcc, left to order loads and products by itself, throws the sums of the loop into memory.
@@ -95,6 +89,15 @@ INLINE void multiply_pairs(__m256i *s0, __m256i *s1, const int16_t *x, __m256i w
             : [x] "m"(*(const int16_t(*)[2])x), [w0] "x"(w0), [w1] "x"(w1));
 }
 
+INLINE void begin_pairs(__m256i *s0, __m256i *s1, const int16_t *x, __m256i w0, __m256i w1)
+{
+    __asm__("vpbroadcastd %[x], %[s1]\n\t"
+            "vpmaddwd %[w0], %[s1], %[s0]\n\t"
+            "vpmaddwd %[w1], %[s1], %[s1]"
+            : [s0] "=&x"(*s0), [s1] "=&x"(*s1)
+            : [x] "m"(*(const int16_t(*)[2])x), [w0] "x"(w0), [w1] "x"(w1));
+}
+
 /* Sums of 16 bits of `fold` steps, from q and x on. */
 INLINE void sum_bytes(__m256i s[TILE_M][2], const unsigned char (*q)[PACK_ROWS][4], const int8_t *x,
                       const int m, const int fold)
@@ -115,19 +118,40 @@ INLINE void sum_bytes(__m256i s[TILE_M][2], const unsigned char (*q)[PACK_ROWS][
     }
 }
 
+/* Sums of 32 bits of 16 pairs, from w and x on. */
+INLINE void sum_words(__m256i s[TILE_M][2], const int16_t (*w)[PACK_ROWS][2], const int16_t *x,
+                      const int m, const bool first)
+{
+#pragma GCC unroll 16
+    for (int p = 0; p < 16; p++) {
+        __m256i w0 = load(w[p][0]), w1 = load(w[p][8]);
+#pragma GCC unroll 6
+        for (int i = 0; i < m; i++) {
+            const int16_t *at = x + i * PH_FAST_DEPTH + 2 * p;
+            if (first && p == 0) {
+                begin_pairs(&s[i][0], &s[i][1], at, w0, w1);
+            } else {
+                multiply_pairs(&s[i][0], &s[i][1], at, w0, w1);
+            }
+        }
+    }
+}
+
 /* s[i] = sum over n pairs of mins and of numbers of x's row i, rows ldx apart. */
 INLINE void sum_mins(__m256i s[TILE_M][2], const int16_t (*min)[PACK_ROWS][2], const int16_t *x,
                      size_t ldx, const int m, const int n)
 {
-#pragma GCC unroll 6
-    for (int i = 0; i < m; i++) {
-        s[i][0] = s[i][1] = _mm256_setzero_si256();
-    }
+#pragma GCC unroll 8
     for (int p = 0; p < n; p++) {
         __m256i w0 = load(min[p][0]), w1 = load(min[p][8]);
 #pragma GCC unroll 6
         for (int i = 0; i < m; i++) {
-            multiply_pairs(&s[i][0], &s[i][1], x + (size_t)i * ldx + 2 * p, w0, w1);
+            const int16_t *at = x + (size_t)i * ldx + 2 * p;
+            if (p == 0) {
+                begin_pairs(&s[i][0], &s[i][1], at, w0, w1);
+            } else {
+                multiply_pairs(&s[i][0], &s[i][1], at, w0, w1);
+            }
         }
     }
 }
@@ -255,19 +279,9 @@ INLINE void words_at(const ph_panel_tile *t, size_t row, const int m, const size
     float *y = t->y + row * PACK_ROWS;
     for (size_t g = 0; g < t->k / group; g++) {
         __m256i s[TILE_M][2];
-#pragma GCC unroll 6
-        for (int i = 0; i < m; i++) {
-            s[i][0] = s[i][1] = _mm256_setzero_si256();
-        }
-#pragma GCC unroll 4
-        for (size_t p = 0; p < group / 2; p++) {
-            const int16_t(*w)[2] = panel->w[g * group / 2 + p];
-            __m256i w0 = load(w[0]), w1 = load(w[8]);
-#pragma GCC unroll 6
-            for (int i = 0; i < m; i++) {
-                multiply_pairs(&s[i][0], &s[i][1],
-                               x + (size_t)i * PH_FAST_DEPTH + g * group + 2 * p, w0, w1);
-            }
+        sum_words(s, panel->w + g * group / 2, x + g * group, m, true);
+        for (size_t p = 16; p < group / 2; p += 16) {
+            sum_words(s, panel->w + p, x + 2 * p, m, false);
         }
         add_group(y, s, panel->d[g], t->scale + row * PH_FAST_GROUPS + g, m, false);
     }
