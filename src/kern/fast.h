@@ -27,8 +27,7 @@
 #define PH_FAST_GROUPS 8   /* at most so many groups in them */
 #define PH_FAST_SUB    16  /* numbers that share a min */
 #define PH_FAST_SUBS   (PH_FAST_DEPTH / PH_FAST_SUB)
-#define PH_FAST_STRIP  16 /* rows of weights interleaved in a panel */
-#define PH_FAST_FEW    8  /* rows of activations that `few` takes at most */
+#define PH_FAST_FEW    8 /* rows of activations that `few` takes at most */
 
 /* Some rows of weights, up to PH_FAST_DEPTH numbers of each, as whole numbers. */
 typedef struct ph_ints {
@@ -84,26 +83,31 @@ typedef struct ph_few {
     ph_split_fn split;
 } ph_few;
 
-/* PH_FAST_STRIP rows interleaved, so that vector lanes are rows. */
-typedef struct ph_panel {
-    _Alignas(64) int16_t w[PH_FAST_DEPTH / 2][PH_FAST_STRIP][2];
-    int16_t min[PH_FAST_SUBS / 2][PH_FAST_STRIP][2];
-    float d[PH_FAST_GROUPS][PH_FAST_STRIP];
-    float dmin[PH_FAST_GROUPS][PH_FAST_STRIP];
-} ph_panel;
+/* Many rows of activations: rows of weights are taken from the file's layout into panels, in which
+ * vector lanes are rows, one depth step of PH_FAST_DEPTH numbers at a time. What a panel looks like
+ * is known only to the two functions of its kind. */
+#define PH_PANEL_ROWS      32  /* rows of a panel divide this */
+#define PH_PANEL_ROW_BYTES 640 /* bytes of a panel for each row: 16-bit numbers, mins and scales   \
+                                */
 
-/* One depth step of a panel with m rows of x: y goes on from what it holds (first: from +0). */
-typedef struct ph_fast_tile {
-    float *y; /* [m][ldy], n columns, n <= PH_FAST_STRIP */
-    size_t ldy, n;
-    const ph_panel *panel;
-    const float *bias;   /* added behind the step, or NULL */
+/* One depth step of a panel with m rows of x: y goes on from what it holds. */
+typedef struct ph_panel_tile {
+    float *y; /* [m][rows of the panel], aligned to 32 */
+    const void *panel;
     const int16_t *q;    /* [m][PH_FAST_DEPTH] */
+    const int8_t *q8;    /* [m][PH_FAST_DEPTH] */
     const float *scale;  /* [m][PH_FAST_GROUPS] */
     const int16_t *sums; /* [m][PH_FAST_SUBS] */
     size_t m, k;         /* k <= PH_FAST_DEPTH, a multiple of the group */
-    size_t group;
-    bool has_min, first;
-} ph_fast_tile;
+} ph_panel_tile;
+
+typedef struct ph_panel_kind {
+    size_t rows;  /* of weights: 8, 16 or 32 */
+    size_t bytes; /* of a panel: a multiple of 64, at most rows * PH_PANEL_ROW_BYTES */
+    /* k numbers of n rows that lie row_bytes apart, 1 <= n <= rows. Rows that do not exist are
+     * numbers that are no trouble. panel is aligned to 64. */
+    void (*pack)(void *panel, const unsigned char *src, size_t row_bytes, size_t n, size_t k);
+    void (*multiply)(const ph_panel_tile *t);
+} ph_panel_kind;
 
 #endif

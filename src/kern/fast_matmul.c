@@ -1,20 +1,25 @@
 /* Fast matrix products: who computes what, in which order. Contract: kern/fast_matmul.h; the
- * arithmetic is in the table's quantize_x, few, pack and fast_tile.
+ * arithmetic is in the table's quantize_x, few and panels.
  *
  * x is rounded once for all products that share it. Few rows of x: each thread walks its share of
  * each weight's rows once, ascending, straight from the file's layout; this is bound by memory.
- * More rows: the weight's rows are taken in chunks off a shared ticket; a chunk is taken apart once
- * for each depth step and interleaved into panels that stay in the second-level cache, while a
- * block of rows of x stays in the first.
+ * More rows: a chunk of the weight's rows is taken into panels for one depth step after the other.
+ * The panels and the results stay in the second-level cache, a block of rows of x in the first.
+ * Results are collected side by side: rows of y lie so far apart that they would throw each other
+ * out of the caches.
  */
 #include "kern/fast_matmul.h"
+
+#include <string.h>
 
 #include "base/dtype.h"
 #include "base/mem.h"
 
-#define STRIPS         6 /* panels of a chunk: 57 KiB */
-#define CHUNK_ROWS     (STRIPS * PH_FAST_STRIP)
-#define X_ROWS         24 /* rows of x that stay in the first-level cache: 12 KiB */
+#define CHUNK_ITEMS    3 /* at most, of PH_PANEL_ROWS rows of weights */
+#define CHUNK_ROWS     (CHUNK_ITEMS * PH_PANEL_ROWS)
+#define CHUNK_M        512 /* rows of x */
+#define LINE           64
+#define X_ROWS         24 /* rows of x that stay in the first-level cache: 6 or 12 KiB */
 #define FEW_MAX        2  /* rows of x */
 #define FEW_GRAIN      4
 #define FEW_CHUNK      64 /* rows of weights, for several blocks of few rows of x */
@@ -23,21 +28,26 @@
 #define FORM_OF(group) ((group) == PH_FAST_DEPTH)
 
 typedef struct gemm_room {
-    ph_panel panels[STRIPS];
-    _Alignas(64) int16_t w[PH_FAST_STRIP * PH_FAST_DEPTH];
-    int16_t min[PH_FAST_STRIP * PH_FAST_SUBS];
+    _Alignas(64) unsigned char panels[CHUNK_ROWS * PH_PANEL_ROW_BYTES];
+    float y[CHUNK_M * CHUNK_ROWS]; /* [panel][row of x][row of the panel] */
 } gemm_room;
 
 _Static_assert(sizeof(gemm_room) <= PH_WORK_BYTES, "a chunk fits a thread's room");
 
 typedef struct fast_run {
-    ph_ticket ticket;
     const ph_work *work;
     const ph_matmul *jobs;
     const float *x;
     size_t n_jobs, ldx, m, k;
     bool wanted[N_FORMS];
 } fast_run;
+
+/* Rows of one weight, times rows first .. first + m - 1 of x. */
+typedef struct chunk {
+    const ph_matmul *job;
+    const ph_panel_kind *kind;
+    size_t row, n, first, m;
+} chunk;
 
 bool ph_fast_applies(const ph_work *work, ph_dtype type)
 {
@@ -102,6 +112,12 @@ static void few_rows(const fast_run *run, const ph_matmul *job, size_t row, size
     }
 }
 
+/* How the job's weight is multiplied: NULL is by `few`. */
+static const ph_panel_kind *kind_of(const fast_run *run, const ph_matmul *job)
+{
+    return run->m <= FEW_MAX ? NULL : run->work->kern->panels[ph_quant_find(job->type)->index];
+}
+
 static void gemv(void *arg, int thread, int n_threads)
 {
     const fast_run *run = arg;
@@ -109,7 +125,7 @@ static void gemv(void *arg, int thread, int n_threads)
     for (size_t j = 0; j < run->n_jobs; j++) {
         const ph_matmul *job = &run->jobs[j];
         size_t begin, end;
-        if (!ph_fast_applies(run->work, job->type)) {
+        if (!ph_fast_applies(run->work, job->type) || kind_of(run, job) != NULL) {
             continue;
         }
         ph_pool_split(job->n, FEW_GRAIN, thread, n_threads, &begin, &end);
@@ -121,99 +137,180 @@ static void gemv(void *arg, int thread, int n_threads)
     }
 }
 
-/* Depth step k0 of n rows of the weight into the room's panels. */
-static void pack_chunk(const fast_run *run, const ph_matmul *job, size_t row, size_t n, size_t k0,
-                       size_t k, gemm_room *room)
+static size_t n_panels(const chunk *c)
 {
-    const ph_kern *kern = run->work->kern;
-    ph_quant_index type = ph_quant_find(job->type)->index;
-    const ph_fast_form *form = ph_fast_form_of(type);
-    size_t row_bytes = ph_dtype_row_bytes(job->type, run->k);
-    const unsigned char *src = (const unsigned char *)job->weight + row * row_bytes +
-                               k0 / PH_FAST_DEPTH * ph_dtype_row_bytes(job->type, PH_FAST_DEPTH);
-    for (size_t s = 0; s * PH_FAST_STRIP < n; s++) {
-        size_t left = n - s * PH_FAST_STRIP;
-        ph_panel *panel = &room->panels[s];
-        const ph_ints ints = {.w = room->w,
-                              .min = room->min,
-                              .d = panel->d[0],
-                              .dmin = panel->dmin[0],
-                              .ld = PH_FAST_STRIP};
-        kern->split[type](&ints, src + s * PH_FAST_STRIP * row_bytes, row_bytes,
-                          left < PH_FAST_STRIP ? left : PH_FAST_STRIP, k);
-        kern->pack(panel, &ints, k, form->group, form->has_min);
+    return (c->n + c->kind->rows - 1) / c->kind->rows;
+}
+
+/* k numbers of the depth from k0 on, of all rows of the chunk. */
+static void pack_step(const fast_run *run, const chunk *c, size_t k0, size_t k, gemm_room *room)
+{
+    size_t row_bytes = ph_dtype_row_bytes(c->job->type, run->k), rows = c->kind->rows;
+    const unsigned char *src = (const unsigned char *)c->job->weight + c->row * row_bytes +
+                               ph_dtype_row_bytes(c->job->type, k0);
+    for (size_t p = 0; p < n_panels(c); p++) {
+        size_t left = c->n - p * rows;
+        c->kind->pack(room->panels + p * c->kind->bytes, src + p * rows * row_bytes, row_bytes,
+                      left < rows ? left : rows, k);
     }
 }
 
-/* Results lie far apart in memory; the next tile's are fetched while this one is computed. */
-static void ask_ahead(const float *y, size_t ldy, size_t rows)
+/* Weights that will be packed next: asked for little by little during the products, so that packing
+ * finds them in the cache. */
+typedef struct ahead {
+    const unsigned char *at;
+    size_t row_bytes, bytes; /* from one row to the next; wanted of each */
+    size_t rows, calls;      /* still to be asked for, in so many calls */
+} ahead;
+
+static ahead ahead_of(const fast_run *run, const chunk *c, size_t k)
 {
-    for (size_t i = 0; i < rows; i++) {
-        __builtin_prefetch(y + i * ldy, 1);
+    ph_dtype type = c->job->type;
+    ahead a = {.row_bytes = ph_dtype_row_bytes(type, run->k)};
+    size_t row = c->row;
+    if (k == run->k) { /* the next rows, which this thread most likely takes next */
+        row += c->n;
+        k = 0;
     }
+    size_t left = c->job->n - row, depth = run->k - k;
+    a.rows = left < c->n ? left : c->n;
+    a.at = (const unsigned char *)c->job->weight + row * a.row_bytes + ph_dtype_row_bytes(type, k);
+    a.bytes = ph_dtype_row_bytes(type, depth < PH_FAST_DEPTH ? depth : PH_FAST_DEPTH);
+    a.calls = (c->m + X_ROWS - 1) / X_ROWS * n_panels(c);
+    return a;
 }
 
-/* One depth step of the packed rows with all rows of x. */
-static void multiply_chunk(const fast_run *run, const ph_matmul *job, size_t row, size_t n,
-                           size_t k0, size_t k, gemm_room *room)
+static void ask_ahead(ahead *a)
 {
-    const ph_fast_form *form = ph_fast_form_of(ph_quant_find(job->type)->index);
-    ph_x8 x = rounded(run, form->group);
-    bool last = k0 + k == run->k;
-    size_t n_strips = (n + PH_FAST_STRIP - 1) / PH_FAST_STRIP;
-    for (size_t i = 0; i < run->m; i += X_ROWS) {
-        size_t m = run->m - i < X_ROWS ? run->m - i : X_ROWS;
-        size_t at = k0 / PH_FAST_DEPTH * run->m + i;
-        ph_fast_tile t = {.ldy = job->ldy,
-                          .q = x.q + at * PH_FAST_DEPTH,
-                          .scale = x.scale + at * PH_FAST_GROUPS,
-                          .sums = x.sums + at * PH_FAST_SUBS,
-                          .m = m,
-                          .k = k,
-                          .group = form->group,
-                          .has_min = form->has_min,
-                          .first = k0 == 0};
-        float *y = job->y + i * job->ldy + row;
-        for (size_t s = 0; s < n_strips; s++) {
-            size_t left = n - s * PH_FAST_STRIP;
-            t.n = left < PH_FAST_STRIP ? left : PH_FAST_STRIP;
-            t.y = y + s * PH_FAST_STRIP;
-            t.panel = &room->panels[s];
-            t.bias = last && job->bias ? job->bias + row + s * PH_FAST_STRIP : NULL;
-            bool wraps = s + 1 == n_strips;
-            if (!wraps || i + X_ROWS < run->m) {
-                size_t rows_left = run->m - i - X_ROWS * wraps;
-                ask_ahead(wraps ? y + X_ROWS * job->ldy : t.y + PH_FAST_STRIP, job->ldy,
-                          rows_left < X_ROWS ? rows_left : X_ROWS);
-            }
-            run->work->kern->fast_tile(&t);
+    size_t n = a->calls > 1 ? (a->rows + a->calls - 1) / a->calls : a->rows;
+    for (size_t r = 0; r < n; r++) {
+        for (size_t i = 0; i < a->bytes + LINE - 1; i += LINE) {
+            __builtin_prefetch(a->at + (i < a->bytes ? i : a->bytes - 1));
         }
+        a->at += a->row_bytes;
+    }
+    a->rows -= n;
+    a->calls -= a->calls > 1;
+}
+
+/* Rows i .. i + m - 1 of x, panel p: results to where they belong. They are far apart: asked for
+ * before they are computed. */
+static void ask_for_results(const chunk *c, size_t i, size_t m, size_t p)
+{
+    const float *y = c->job->y + (c->first + i) * c->job->ldy + c->row + p * c->kind->rows;
+    size_t left = c->n - p * c->kind->rows, n = left < c->kind->rows ? left : c->kind->rows;
+    for (size_t r = 0; r < m; r++, y += c->job->ldy) {
+        __builtin_prefetch(y, 1);
+        __builtin_prefetch(y + n - 1, 1);
+    }
+}
+
+static void put_results(const chunk *c, size_t i, size_t m, size_t p, const float *from)
+{
+    size_t rows = c->kind->rows, left = c->n - p * rows, n = left < rows ? left : rows;
+    float *y = c->job->y + (c->first + i) * c->job->ldy + c->row + p * rows;
+    const float *bias = c->job->bias ? c->job->bias + c->row + p * rows : NULL;
+    for (size_t r = 0; r < m; r++, y += c->job->ldy, from += rows) {
+        if (bias == NULL) {
+            memcpy(y, from, n * sizeof *y);
+            continue;
+        }
+        size_t j = 0;
+        for (; j + 8 <= n; j += 8) {
+            for (size_t l = 0; l < 8; l++) { /* a constant count: one vector */
+                y[j + l] = from[j + l] + bias[j + l];
+            }
+        }
+        for (; j < n; j++) {
+            y[j] = from[j] + bias[j];
+        }
+    }
+}
+
+static void multiply_step(const fast_run *run, const chunk *c, size_t k0, size_t k, gemm_room *room)
+{
+    const ph_fast_form *form = ph_fast_form_of(ph_quant_find(c->job->type)->index);
+    ph_x8 x = rounded(run, form->group);
+    ahead next = ahead_of(run, c, k0 + k);
+    bool last = k0 + k == run->k;
+    for (size_t i = 0; i < c->m; i += X_ROWS) {
+        size_t at = k0 / PH_FAST_DEPTH * run->m + c->first + i;
+        ph_panel_tile t = {.q = x.q + at * PH_FAST_DEPTH,
+                           .q8 = x.q8 + at * PH_FAST_DEPTH,
+                           .scale = x.scale + at * PH_FAST_GROUPS,
+                           .sums = x.sums + at * PH_FAST_SUBS,
+                           .m = c->m - i < X_ROWS ? c->m - i : X_ROWS,
+                           .k = k};
+        for (size_t p = 0; p < n_panels(c); p++) {
+            t.y = room->y + (p * c->m + i) * c->kind->rows;
+            t.panel = room->panels + p * c->kind->bytes;
+            if (k0 == 0) {
+                memset(t.y, 0, t.m * c->kind->rows * sizeof *t.y);
+            }
+            ask_ahead(&next);
+            if (last) {
+                ask_for_results(c, i, t.m, p);
+            }
+            c->kind->multiply(&t);
+            if (last) {
+                put_results(c, i, t.m, p, t.y);
+            }
+        }
+    }
+}
+
+static void multiply_chunk(const fast_run *run, const chunk *c, gemm_room *room)
+{
+    for (size_t k0 = 0; k0 < run->k; k0 += PH_FAST_DEPTH) {
+        size_t k = run->k - k0 < PH_FAST_DEPTH ? run->k - k0 : PH_FAST_DEPTH;
+        pack_step(run, c, k0, k, room);
+        multiply_step(run, c, k0, k, room);
+    }
+}
+
+/* Rows of weights are items of PH_PANEL_ROWS, counted through the jobs that panels multiply. */
+static size_t items_of(const fast_run *run, const ph_matmul *job)
+{
+    bool mine = ph_fast_applies(run->work, job->type) && kind_of(run, job) != NULL;
+    return mine ? (job->n + PH_PANEL_ROWS - 1) / PH_PANEL_ROWS : 0;
+}
+
+static void multiply_items(const fast_run *run, size_t item, size_t n, gemm_room *room)
+{
+    for (size_t j = 0; n > 0; j++) {
+        const ph_matmul *job = &run->jobs[j];
+        size_t here = items_of(run, job);
+        if (item >= here) {
+            item -= here;
+            continue;
+        }
+        here = here - item < n ? here - item : n;
+        chunk c = {.job = job, .kind = kind_of(run, job), .row = item * PH_PANEL_ROWS};
+        size_t left = job->n - c.row, rows = here * PH_PANEL_ROWS;
+        c.n = left < rows ? left : rows;
+        for (; c.first < run->m; c.first += c.m) {
+            c.m = run->m - c.first < CHUNK_M ? run->m - c.first : CHUNK_M;
+            multiply_chunk(run, &c, room);
+        }
+        item = 0;
+        n -= here;
     }
 }
 
 static void gemm(void *arg, int thread, int n_threads)
 {
-    fast_run *run = arg;
+    const fast_run *run = arg;
+    ph_pool *pool = run->work->pool;
     gemm_room *room = ph_work_at(run->work, thread);
+    size_t item, begin;
     (void)n_threads;
-    size_t index = ph_ticket_take(&run->ticket);
-    size_t before = 0; /* chunks of the jobs before j */
-    for (size_t j = 0; j < run->n_jobs; j++) {
-        const ph_matmul *job = &run->jobs[j];
-        if (!ph_fast_applies(run->work, job->type)) {
-            continue;
+    bool more = ph_pool_next(pool, thread, &item);
+    while (more) {
+        size_t n = 0;
+        for (begin = item; more && n < CHUNK_ITEMS && item == begin + n; n++) {
+            more = ph_pool_next(pool, thread, &item);
         }
-        size_t n_chunks = (job->n + CHUNK_ROWS - 1) / CHUNK_ROWS;
-        for (; index < before + n_chunks; index = ph_ticket_take(&run->ticket)) {
-            size_t row = (index - before) * CHUNK_ROWS;
-            size_t n = job->n - row < CHUNK_ROWS ? job->n - row : CHUNK_ROWS;
-            for (size_t k0 = 0; k0 < run->k; k0 += PH_FAST_DEPTH) {
-                size_t k = run->k - k0 < PH_FAST_DEPTH ? run->k - k0 : PH_FAST_DEPTH;
-                pack_chunk(run, job, row, n, k0, k, room);
-                multiply_chunk(run, job, row, n, k0, k, room);
-            }
-        }
-        before += n_chunks;
+        multiply_items(run, begin, n, room);
     }
 }
 
@@ -222,14 +319,17 @@ void ph_fast_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_job
 {
     fast_run run = {
         .work = work, .jobs = jobs, .x = x, .n_jobs = n_jobs, .ldx = ldx, .m = m, .k = k};
-    bool any = false;
+    bool few = false;
+    size_t n_items = 0;
     for (size_t j = 0; j < n_jobs; j++) {
         if (ph_fast_applies(work, jobs[j].type)) {
             size_t group = ph_fast_form_of(ph_quant_find(jobs[j].type)->index)->group;
-            any = run.wanted[FORM_OF(group)] = true;
+            run.wanted[FORM_OF(group)] = true;
+            few |= kind_of(&run, &jobs[j]) == NULL;
+            n_items += items_of(&run, &jobs[j]);
         }
     }
-    if (!any) {
+    if (!few && n_items == 0) {
         return;
     }
     if (m * k < PARALLEL_MIN) {
@@ -237,6 +337,10 @@ void ph_fast_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_job
     } else {
         ph_pool_run(work->pool, quantize, &run);
     }
-    bool few = m <= FEW_MAX || work->kern->fast_tile == NULL;
-    ph_pool_run(work->pool, few ? gemv : gemm, &run);
+    if (few) {
+        ph_pool_run(work->pool, gemv, &run);
+    }
+    if (n_items > 0) {
+        ph_pool_run_items(work->pool, n_items, gemm, &run);
+    }
 }

@@ -133,14 +133,12 @@ typedef struct ph_kern {
     size_t wide_columns; /* of a panel, a multiple of PH_WIDE_PACK */
     size_t wide_rows;    /* of x computed together */
 
-    /* Fast arithmetic, kern/fast.h. split is NULL for formats without a fast form; pack and
-     * fast_tile are NULL where `few` does everything. */
+    /* Fast arithmetic, kern/fast.h. split is NULL for formats without a fast form; panels where
+     * `few` does everything. */
     ph_split_fn split[PH_N_QUANT];
     ph_quantize_x_fn quantize_x;
     void (*few)(const ph_few *f);
-    /* ints: PH_FAST_STRIP rows of k numbers, of which the last ones may be any finite numbers. */
-    void (*pack)(ph_panel *panel, const ph_ints *ints, size_t k, size_t group, bool has_min);
-    void (*fast_tile)(const ph_fast_tile *t);
+    const ph_panel_kind *panels[PH_N_QUANT];
 
     /* One row of n numbers: mean, then biased variance of x - mean, both summed over PH_DOT_LANES
      * lanes by halving; y = (x - mean) / sqrt(var + eps) * weight + bias. y may be x. */
@@ -203,7 +201,8 @@ typedef struct ph_work {
 } ph_work;
 
 /* Room of one thread: 96 rows of weights in panels and some of activations, of one depth block, for
- * a product; for attention K and V of a page, queries, scores and outputs of a tile. */
+ * an exact product; panels and results of 512 rows of activations for a fast one; for attention K
+ * and V of a page, queries, scores and outputs of a tile. */
 #define PH_WORK_BYTES ((size_t)256 << 10)
 
 phial_status ph_work_open(ph_work *work, const ph_kern *kern, ph_pool *pool, phial_error *err);

@@ -11,6 +11,7 @@ void ph_kern_fill_ref(ph_kern *kern)
         kern->dequantize[i] = quant->dequantize;
         kern->gemv[i] = NULL;
         const ph_fast_form *form = ph_fast_form_of((ph_quant_index)i);
+        kern->panels[i] = NULL;
         kern->split[i] = form != NULL ? form->split : NULL;
     }
     kern->tile = ph_ref_tile;
@@ -20,8 +21,6 @@ void ph_kern_fill_ref(ph_kern *kern)
     kern->wide_columns = kern->wide_rows = 0;
     kern->quantize_x = ph_ref_quantize_x;
     kern->few = ph_ref_few;
-    kern->pack = NULL;
-    kern->fast_tile = NULL;
     kern->layernorm = ph_ref_layernorm;
     kern->gelu = ph_ref_gelu;
     kern->add3 = ph_ref_add3;

@@ -1,4 +1,5 @@
-/* Fast products with AVX2. Contract: kern/fast.h, which also bounds the sums.
+/* Fast products with AVX2: activations, and few rows of them. Contract: kern/fast.h, which also
+ * bounds the sums. Many rows: avx2_panels.c.
  *
  * Weights and activations are multiplied as 16-bit numbers: vpmaddwd takes 16 products, the same 32
  * per pair of multiplier slots as vpmaddubsw with vpmaddwd behind it, without the saturation and
@@ -12,8 +13,6 @@
 
 #define INLINE   static inline __attribute__((always_inline))
 #define ROWS     4 /* of weights, in `few` */
-#define TILE_M   6 /* rows of x: 12 sums, 2 of weights, 1 of x, 1 product */
-#define TILE_N   2 /* vectors of 8 rows of weights */
 #define MIN_LIVE 1e-30f
 
 /* --- activations ------------------------------------------------------------------------------ */
@@ -190,181 +189,6 @@ static void few(const ph_few *f)
     }
 }
 
-/* --- many rows of activations ----------------------------------------------------------------- */
-
-/* Rows of 8 pairs, from ld pairs apart to 16 pairs apart, transposed. */
-INLINE void transpose(int16_t *out, const int16_t *in, size_t ld)
-{
-    __m256i v[8], t[8];
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) {
-        v[i] = load_16(in + (size_t)i * ld * 2);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
-        t[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
-    }
-#pragma GCC unroll 2
-    for (int i = 0; i < 8; i += 4) {
-        v[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
-        v[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
-        v[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
-        v[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        __m256i *a = (__m256i *)(void *)(out + i * 2 * PH_FAST_STRIP);
-        __m256i *b = (__m256i *)(void *)(out + (i + 4) * 2 * PH_FAST_STRIP);
-        _mm256_store_si256(a, _mm256_permute2x128_si256(v[i], v[i + 4], 0x20));
-        _mm256_store_si256(b, _mm256_permute2x128_si256(v[i], v[i + 4], 0x31));
-    }
-}
-
-static void pack(ph_panel *panel, const ph_ints *ints, size_t k, size_t group, bool has_min)
-{
-    for (size_t r = 0; r < PH_FAST_STRIP; r += 8) {
-        for (size_t p = 0; p < k / 2; p += 8) {
-            transpose(&panel->w[p][r][0], ints->w + r * PH_FAST_DEPTH + 2 * p, PH_FAST_DEPTH / 2);
-        }
-        if (has_min && group == PH_FAST_DEPTH) {
-            transpose(&panel->min[0][r][0], ints->min + r * PH_FAST_SUBS, PH_FAST_SUBS / 2);
-        }
-    }
-}
-
-/* s0 and s1 += products of one pair of x with two vectors of pairs of weights. As assembly, since
- * gcc, left to order loads and products by itself, throws the sums of the loop into memory. */
-INLINE void multiply_pair(__m256i *s0, __m256i *s1, const int16_t *x, __m256i w0, __m256i w1)
-{
-    __m256i a, b;
-    __asm__("vpbroadcastd %[x], %[a]\n\t"
-            "vpmaddwd %[w0], %[a], %[b]\n\t"
-            "vpmaddwd %[w1], %[a], %[a]\n\t"
-            "vpaddd %[b], %[s0], %[s0]\n\t"
-            "vpaddd %[a], %[s1], %[s1]"
-            : [s0] "+x"(*s0), [s1] "+x"(*s1), [a] "=&x"(a), [b] "=&x"(b)
-            : [x] "m"(*(const int16_t(*)[2])x), [w0] "x"(w0), [w1] "x"(w1));
-}
-
-INLINE __m256i mask_of(size_t n, int v)
-{
-    int left = (int)n - 8 * v;
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(left), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-
-/* s[i][v] += sum over pairs of x[i] and panel rows. */
-INLINE void multiply(__m256i s[TILE_M][TILE_N], const int16_t (*w)[PH_FAST_STRIP][2],
-                     const int16_t *x, size_t ldx, const size_t n_pairs, const int m)
-{
-#pragma GCC unroll 6
-    for (int i = 0; i < m; i++) {
-        s[i][0] = s[i][1] = _mm256_setzero_si256();
-    }
-#pragma GCC unroll 4
-    for (size_t p = 0; p < n_pairs; p++) {
-        __m256i w0 = load_16(&w[p][0][0]), w1 = load_16(&w[p][8][0]);
-#pragma GCC unroll 6
-        for (int i = 0; i < m; i++) {
-            multiply_pair(&s[i][0], &s[i][1], x + (size_t)i * ldx + 2 * p, w0, w1);
-        }
-    }
-}
-
-INLINE void tile_at(const ph_fast_tile *t, size_t row, const int m, const size_t group,
-                    const bool has_min, const bool whole)
-{
-    float *y = t->y + row * t->ldy;
-    const int16_t *q = t->q + row * PH_FAST_DEPTH;
-    __m256 acc[TILE_M][TILE_N];
-    __m256i s[TILE_M][TILE_N];
-#pragma GCC unroll 6
-    for (int i = 0; i < m; i++) {
-#pragma GCC unroll 2
-        for (int v = 0; v < TILE_N; v++) {
-            const float *at = y + (size_t)i * t->ldy + 8 * v;
-            acc[i][v] = t->first ? _mm256_setzero_ps()
-                        : whole  ? _mm256_loadu_ps(at)
-                                 : _mm256_maskload_ps(at, mask_of(t->n, v));
-        }
-    }
-    for (size_t g = 0; g < t->k / group; g++) {
-        multiply(s, &t->panel->w[g * group / 2], q + g * group, PH_FAST_DEPTH, group / 2, m);
-#pragma GCC unroll 6
-        for (int i = 0; i < m; i++) {
-            __m256 dx = _mm256_set1_ps(t->scale[(row + (size_t)i) * PH_FAST_GROUPS + g]);
-#pragma GCC unroll 2
-            for (int v = 0; v < TILE_N; v++) {
-                __m256 d = _mm256_mul_ps(_mm256_loadu_ps(&t->panel->d[g][8 * v]), dx);
-                acc[i][v] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s[i][v]), d, acc[i][v]);
-            }
-        }
-        if (!has_min) {
-            continue;
-        }
-        const int16_t *sums = t->sums + row * PH_FAST_SUBS;
-        if (group == PH_FAST_DEPTH) {
-            multiply(s, t->panel->min, sums, PH_FAST_SUBS, PH_FAST_SUBS / 2, m);
-        }
-#pragma GCC unroll 6
-        for (int i = 0; i < m; i++) {
-            __m256 dx = _mm256_set1_ps(t->scale[(row + (size_t)i) * PH_FAST_GROUPS + g]);
-            const int16_t *own = sums + (size_t)i * PH_FAST_SUBS + 2 * g;
-            __m256i all = _mm256_set1_epi32(group == PH_FAST_DEPTH ? 0 : own[0] + own[1]);
-#pragma GCC unroll 2
-            for (int v = 0; v < TILE_N; v++) {
-                __m256 d = _mm256_mul_ps(_mm256_loadu_ps(&t->panel->dmin[g][8 * v]), dx);
-                __m256 msum = _mm256_cvtepi32_ps(group == PH_FAST_DEPTH ? s[i][v] : all);
-                acc[i][v] = _mm256_fnmadd_ps(msum, d, acc[i][v]);
-            }
-        }
-    }
-#pragma GCC unroll 6
-    for (int i = 0; i < m; i++) {
-#pragma GCC unroll 2
-        for (int v = 0; v < TILE_N; v++) {
-            float *at = y + (size_t)i * t->ldy + 8 * v;
-            __m256i mask = mask_of(t->n, v);
-            __m256 sum = acc[i][v];
-            if (t->bias) {
-                sum = _mm256_add_ps(sum, _mm256_maskload_ps(t->bias + 8 * v, mask));
-            }
-            if (whole) {
-                _mm256_storeu_ps(at, sum);
-            } else {
-                _mm256_maskstore_ps(at, mask, sum);
-            }
-        }
-    }
-}
-
-INLINE void tile_of(const ph_fast_tile *t, const size_t group, const bool has_min)
-{
-    size_t i = 0;
-    bool whole = t->n == PH_FAST_STRIP;
-    for (; whole && i + TILE_M <= t->m; i += TILE_M) {
-        tile_at(t, i, TILE_M, group, has_min, true);
-    }
-    for (; whole && i + 4 <= t->m; i += 4) {
-        tile_at(t, i, 4, group, has_min, true);
-    }
-    for (; whole && i + 2 <= t->m; i += 2) {
-        tile_at(t, i, 2, group, has_min, true);
-    }
-    for (; i < t->m; i++) {
-        tile_at(t, i, 1, group, has_min, false);
-    }
-}
-
-static void fast_tile(const ph_fast_tile *t)
-{
-    if (t->group == PH_FAST_DEPTH) {
-        (t->has_min ? tile_of(t, PH_FAST_DEPTH, true) : tile_of(t, PH_FAST_DEPTH, false));
-    } else {
-        (t->has_min ? tile_of(t, 32, true) : tile_of(t, 32, false));
-    }
-}
-
 void ph_avx2_fill_fast(ph_kern *kern)
 {
     kern->split[PH_QUANT_Q8_0] = avx2_split_q8_0;
@@ -381,6 +205,5 @@ void ph_avx2_fill_fast(ph_kern *kern)
     kern->split[PH_QUANT_IQ4_XS] = avx2_split_iq4_xs;
     kern->quantize_x = quantize_x;
     kern->few = few;
-    kern->pack = pack;
-    kern->fast_tile = fast_tile;
+    ph_avx2_fill_panels(kern);
 }

@@ -5,5 +5,6 @@
 #include "kern/kern.h"
 
 void ph_avx2_fill_fast(ph_kern *kern);
+void ph_avx2_fill_panels(ph_kern *kern);
 
 #endif
