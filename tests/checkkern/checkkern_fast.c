@@ -209,7 +209,9 @@ static void problem_new(problem *p, ph_rng *rng, const ph_quant *quant, size_t m
     p->x = get(m * p->ldx * 4);
     p->bias = get(n * 4);
     p->want = get(m * n * 4);
-    p->weight = (unsigned char *)get(n * p->row_bytes + 1) + 1;
+    p->weight = malloc(n * p->row_bytes + 1); /* to the byte, for AddressSanitizer */
+    assert_non_null(p->weight);
+    p->weight++;
     check_fill(rng, p->x, m * p->ldx);
     check_fill(rng, p->bias, n);
     for (size_t i = 0; hostile && i < 1 + m * k / 400; i++) {
