@@ -13,7 +13,7 @@ command -v "$cpu-linux-gnu-gcc" >/dev/null 2>&1 || missing="$cpu-linux-gnu-gcc"
 command -v "qemu-$cpu" >/dev/null 2>&1 || missing="${missing:+$missing, }qemu-$cpu"
 if [ -n "$missing" ]; then
     [ "$what" = build ] && exit 0
-    echo "skipped 1: $what on $cpu ($missing is missing)"
+    echo "skipped 1: $what on $cpu (not found: $missing)"
     exit 77
 fi
 
