@@ -1,12 +1,23 @@
-# Kernels of one instruction set: the file's name says which flags it needs.
-# src/kern/x86/avx2_*.c, src/kern/x86/avx512_*.c; one portable binary, chosen at start by cpuid.
+# Kernels of one instruction set: the file's name says which flags it needs, and one portable binary
+# holds them all, chosen at start. src/kern/x86/avx2_*.c, avx512_*.c; src/kern/arm/neon_*.c (what
+# every aarch64 CPU has), dotprod_*.c, i8mm_*.c.
 
+get_filename_component(PHIAL_KERN ${CMAKE_CURRENT_LIST_DIR}/../src/kern ABSOLUTE)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")
-    file(GLOB PHIAL_X86 CONFIGURE_DEPENDS src/kern/x86/*.c)
-    file(GLOB PHIAL_AVX2 CONFIGURE_DEPENDS src/kern/x86/avx2_*.c)
-    file(GLOB PHIAL_AVX512 CONFIGURE_DEPENDS src/kern/x86/avx512_*.c)
+    file(GLOB PHIAL_X86 CONFIGURE_DEPENDS ${PHIAL_KERN}/x86/*.c)
+    file(GLOB PHIAL_AVX2 CONFIGURE_DEPENDS ${PHIAL_KERN}/x86/avx2_*.c)
+    file(GLOB PHIAL_AVX512 CONFIGURE_DEPENDS ${PHIAL_KERN}/x86/avx512_*.c)
     set_source_files_properties(${PHIAL_AVX2} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
     set_source_files_properties(${PHIAL_AVX512} PROPERTIES COMPILE_OPTIONS
         "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl")
     list(APPEND PHIAL_LIB_SOURCES ${PHIAL_X86})
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
+    file(GLOB PHIAL_ARM CONFIGURE_DEPENDS ${PHIAL_KERN}/arm/*.c)
+    file(GLOB PHIAL_DOTPROD CONFIGURE_DEPENDS ${PHIAL_KERN}/arm/dotprod_*.c)
+    file(GLOB PHIAL_I8MM CONFIGURE_DEPENDS ${PHIAL_KERN}/arm/i8mm_*.c)
+    set_source_files_properties(${PHIAL_DOTPROD} PROPERTIES COMPILE_OPTIONS
+        "-march=armv8.2-a+dotprod")
+    set_source_files_properties(${PHIAL_I8MM} PROPERTIES COMPILE_OPTIONS
+        "-march=armv8.2-a+dotprod+i8mm")
+    list(APPEND PHIAL_LIB_SOURCES ${PHIAL_ARM})
 endif()

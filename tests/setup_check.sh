@@ -82,9 +82,21 @@ try
 [ $code -eq 0 ] && [ ! -s "$room/calls" ] && [ ! -s "$room/said" ] ||
     fail "nothing is missing, yet: $(cat "$room/calls" "$room/said")"
 
+# What is only wanted: installed where that can be done, done without where not.
+machine 0 0 no
+PATH=$bin sh -c "me=test; . $source/tools/setup.sh; want sh sh; want qemu-none qemu-user; install_wanted; echo on" \
+    >"$room/said" 2>&1 || fail "wanted packages: exit $?"
+grep -q '^apt-get install .* qemu-user$' "$room/calls" ||
+    fail "wanted packages: $(cat "$room/calls")"
+machine 0 100 no
+PATH=$bin sh -c "me=test; . $source/tools/setup.sh; want qemu-none qemu-user; install_wanted; echo on" \
+    >"$room/said" 2>&1 || fail "wanted packages that cannot be had: exit $?"
+said "going on without: qemu-user"
+said "^on$"
+
 rm "$bin/apt-get"
 echo nothing >"$room/installed"
 try
 [ $code -eq 1 ] || fail "no apt-get: exit $code"
 said "There is no apt-get here"
-echo "set-up does what it should on 7 machines"
+echo "set-up does what it should on 9 machines"

@@ -1,4 +1,5 @@
-/* checkkern: the kernels of every instruction set that can run here. --bench measures them.
+/* checkkern: the kernels of every instruction set that can run here. --bench measures them,
+ * --chosen names the instruction set that is chosen here.
  * labels: slow
  */
 #include "checkkern/checkkern.h"
@@ -18,6 +19,12 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
         return ph_kernbench(argc - 1, argv + 1);
     }
+    if (argc > 1 && strcmp(argv[1], "--chosen") == 0) {
+        ph_kern kern;
+        phial_status status = ph_kern_init(&kern, NULL, NULL);
+        puts(status == PHIAL_OK ? kern.isa : "none");
+        return status != PHIAL_OK;
+    }
     check_isa isas[CHECK_ISAS_MAX];
     size_t n = check_isas(isas);
     bool avx512 = false;
@@ -25,9 +32,13 @@ int main(int argc, char **argv)
         printf("checking %s\n", isas[i].label);
         avx512 = avx512 || strncmp(isas[i].label, "avx512", 6) == 0;
     }
+#if defined(__x86_64__)
     if (!avx512) {
         printf("skipped 1: avx512 (no such CPU, and no SIMDe or no AVX2 to emulate it)\n");
     }
+#else
+    (void)avx512;
+#endif
     int failed = run("number formats", check_type_tests, check_n_type_tests);
     failed += run("rows", check_row_tests, check_n_row_tests);
     failed += run("matrix products", check_matmul_tests, check_n_matmul_tests);

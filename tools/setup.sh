@@ -26,6 +26,12 @@ need_lib() {
     missing="$missing $2"
 }
 
+# want COMMAND PACKAGE: notes what some tests need and can be skipped without.
+wanted=
+want() {
+    command -v "$1" >/dev/null 2>&1 || wanted="$wanted $2"
+}
+
 need_build_packages() {
     command -v cc >/dev/null 2>&1 || need gcc gcc
     [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
@@ -65,6 +71,15 @@ install_missing() {
     fi
     rm -f "$log"
     missing=
+}
+
+# Installs what is wanted if that can be done, and says so if not.
+install_wanted() {
+    [ -n "$wanted" ] || return 0
+    if ! (missing=$wanted && install_missing); then
+        say "going on without:$wanted (the tests that need them are counted as skipped)"
+    fi
+    wanted=
 }
 
 # build PRESET TARGET TESTS: silent unless it takes work or fails. TESTS is ON or OFF; what only tests

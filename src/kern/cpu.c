@@ -1,5 +1,6 @@
-/* Which instruction sets can be used: what the CPU reports, and whether the system saves the
- * registers (XGETBV), without which the instructions fault or lose state. */
+/* Which instruction sets can be used. On x86 what the CPU reports, and whether the system saves the
+ * registers (XGETBV), without which the instructions fault or lose state; on ARM what the system
+ * says of both (the auxiliary vector). */
 #include "kern/kern.h"
 
 #if defined(__x86_64__)
@@ -48,6 +49,16 @@ bool ph_cpu_has_avx512(void)
     return has(LEAF1_AVX | LEAF1_FMA | LEAF1_F16C,
                LEAF7_AVX2 | LEAF7_AVX512F | LEAF7_AVX512DQ | LEAF7_AVX512BW | LEAF7_AVX512VL,
                XCR0_ZMM);
+}
+
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+
+#define HWCAP_BIT_ASIMD (1ul << 1)
+
+bool ph_cpu_has_neon(void)
+{
+    return (getauxval(AT_HWCAP) & HWCAP_BIT_ASIMD) != 0;
 }
 #endif
 

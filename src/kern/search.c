@@ -9,6 +9,10 @@ const ph_search *ph_search_for(const char *isa)
     if (strcmp(isa, "ref") != 0) {
         return &ph_search_avx2;
     }
+#elif defined(__aarch64__) && !defined(__AARCH64EB__)
+    if (strcmp(isa, "ref") != 0) {
+        return &ph_search_neon;
+    }
 #endif
     (void)isa;
     return &ph_search_ref;

@@ -51,6 +51,8 @@ struct ph_search {
 extern const ph_search ph_search_ref;
 #if defined(__x86_64__)
 extern const ph_search ph_search_avx2;
+#elif defined(__aarch64__) && !defined(__AARCH64EB__)
+extern const ph_search ph_search_neon;
 #endif
 
 /* For the instruction set of a kernel table (kern/kern.h). */

@@ -30,6 +30,22 @@ size_t check_isas(check_isa isas[CHECK_ISAS_MAX])
     return n;
 }
 
+size_t check_isas_by(check_isa isas[CHECK_ISAS_MAX], size_t first, size_t end)
+{
+    size_t n_all = check_isas(isas), n = 0;
+    for (size_t i = 0; i < n_all; i++) {
+        size_t j = 0;
+        while (j < n && memcmp((const char *)&isas[j].kern + first,
+                               (const char *)&isas[i].kern + first, end - first) != 0) {
+            j++;
+        }
+        if (j == n) {
+            isas[n++] = isas[i];
+        }
+    }
+    return n;
+}
+
 float check_random(ph_rng *rng)
 {
     return (float)(ph_rng_f64(rng) * 4 - 2);

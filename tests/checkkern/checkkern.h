@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "../sparse.h"
 #include "base/rng.h"
 #include "kern/kern.h"
 
@@ -24,6 +25,9 @@ typedef struct check_isa {
 #define CHECK_ISAS_MAX 8
 
 size_t check_isas(check_isa isas[CHECK_ISAS_MAX]);
+/* Only tables that differ from weaker ones in their entries first .. end - 1: members of ph_kern,
+ * by offsetof(). */
+size_t check_isas_by(check_isa isas[CHECK_ISAS_MAX], size_t first, size_t end);
 
 /* Numbers of ordinary size; and hostile ones: infinities, NaN, subnormals, -0, the largest. */
 float check_random(ph_rng *rng);

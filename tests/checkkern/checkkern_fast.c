@@ -209,7 +209,9 @@ static void problem_new(problem *p, ph_rng *rng, const ph_quant *quant, size_t m
     p->x = get(m * p->ldx * 4);
     p->bias = get(n * 4);
     p->want = get(m * n * 4);
-    p->weight = (unsigned char *)get(n * p->row_bytes + 1) + 1;
+    p->weight = malloc(n * p->row_bytes + 1); /* to the byte, for AddressSanitizer */
+    assert_non_null(p->weight);
+    p->weight++;
     check_fill(rng, p->x, m * p->ldx);
     check_fill(rng, p->bias, n);
     for (size_t i = 0; hostile && i < 1 + m * k / 400; i++) {
@@ -297,7 +299,7 @@ static void products(void **state)
     for (int q = 0; q < PH_N_QUANT; q++) {
         const ph_quant *quant = ph_quant_at((ph_quant_index)q);
         const ph_fast_form *form = ph_fast_form_of(quant->index);
-        for (size_t c = 0; form != NULL && c < 24; c++) {
+        for (size_t c = 0; form != NULL && c < 24; c += CHECK_STEP(5)) {
             problem p;
             size_t k = form->group * (1 + ph_rng_below(&rng, form->group == 32 ? 20 : 4));
             problem_new(&p, &rng, quant, ms[(c + c / 8 * 3) % 8], ns[(c * 5 + c / 8) % 8], k,

@@ -26,15 +26,19 @@ static void selection(void **state)
     assert_string_equal(kern.isa, "ref");
     assert_int_equal(unsetenv("PHIAL_CPU"), 0);
     assert_int_equal(ph_kern_init(&kern, NULL, &err), PHIAL_OK);
-#if defined(__x86_64__)
-    bool best = strcmp(kern.isa, ph_cpu_has_avx512() ? "avx512"
-                                 : ph_cpu_has_avx2() ? "avx2"
-                                                     : "ref") == 0;
-    assert_true(best);
-    if (!ph_cpu_has_avx512()) {
-        assert_int_equal(ph_kern_init(&kern, "avx512", &err), PHIAL_ERR_UNSUPPORTED);
+    static bool (*const has[])(void) = {
+#define PH_ISA(name) ph_cpu_has_##name,
+#include "kern/isa.def"
+#undef PH_ISA
+    };
+    const char *best = NULL;
+    for (size_t i = 0; ph_kern_isa(i) != NULL; i++) {
+        phial_status status = ph_kern_init(&kern, ph_kern_isa(i), &err);
+        assert_int_equal(status, has[i]() ? PHIAL_OK : PHIAL_ERR_UNSUPPORTED);
+        best = has[i]() ? ph_kern_isa(i) : best;
     }
-#endif
+    assert_int_equal(ph_kern_init(&kern, NULL, &err), PHIAL_OK);
+    assert_string_equal(kern.isa, best);
 }
 
 static void table_of_types(void **state)

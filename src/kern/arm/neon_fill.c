@@ -1,0 +1,29 @@
+/* The kernels of kern/vec compiled for NEON, into the table. */
+#include "kern/arm/vec_neon.h"
+
+#include "kern/vec/vec_attn.h"
+#include "kern/vec/vec_dot.h"
+#include "kern/vec/vec_rows.h"
+
+void ph_kern_fill_neon(ph_kern *kern)
+{
+    kern->isa = "neon";
+    kern->quantize[PH_QUANT_F16] = vec_encode_f16;
+    kern->dequantize[PH_QUANT_F16] = vec_decode_f16;
+    kern->dequantize[PH_QUANT_BF16] = vec_decode_bf16;
+    kern->dequantize[PH_QUANT_Q8_0] = vec_decode_q8_0;
+    kern->gemv[PH_QUANT_F32] = vec_gemv_f32;
+    kern->gemv[PH_QUANT_F16] = vec_gemv_f16;
+    kern->gemv[PH_QUANT_BF16] = vec_gemv_bf16;
+    kern->gemv[PH_QUANT_Q8_0] = vec_gemv_q8_0;
+    kern->tile = vec_tile;
+    kern->tile_stride = PH_DOT_BLOCK + 16; /* rows a cache line apart in their sets */
+    kern->layernorm = vec_layernorm;
+    kern->gelu = vec_gelu;
+    kern->add3 = vec_add3;
+    kern->rope = vec_rope;
+    kern->softmax = vec_softmax;
+    kern->attn = vec_attn;
+    kern->scale_lanes_i8 = vec_scale_lanes_i8;
+    kern->scale_rows_i8 = vec_scale_rows_i8;
+}
