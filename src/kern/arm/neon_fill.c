@@ -1,4 +1,5 @@
 /* The kernels of kern/vec compiled for NEON, into the table. */
+#include "kern/arm/arm_fast.h"
 #include "kern/arm/vec_neon.h"
 
 #include "kern/vec/vec_attn.h"
@@ -26,4 +27,6 @@ void ph_kern_fill_neon(ph_kern *kern)
     kern->attn = vec_attn;
     kern->scale_lanes_i8 = vec_scale_lanes_i8;
     kern->scale_rows_i8 = vec_scale_rows_i8;
+    ph_neon_fill_quantize_x(kern);
+    ph_neon_fill_panels(kern);
 }
