@@ -54,11 +54,24 @@ bool ph_cpu_has_avx512(void)
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 
-#define HWCAP_BIT_ASIMD (1ul << 1)
+/* Bits of the kernel's interface, from its asm/hwcap.h. */
+#define HWCAP_BIT_ASIMD   (1ul << 1)
+#define HWCAP_BIT_ASIMDDP (1ul << 20)
+#define HWCAP2_BIT_I8MM   (1ul << 13)
 
 bool ph_cpu_has_neon(void)
 {
     return (getauxval(AT_HWCAP) & HWCAP_BIT_ASIMD) != 0;
+}
+
+bool ph_cpu_has_dotprod(void)
+{
+    return ph_cpu_has_neon() && (getauxval(AT_HWCAP) & HWCAP_BIT_ASIMDDP) != 0;
+}
+
+bool ph_cpu_has_i8mm(void)
+{
+    return ph_cpu_has_dotprod() && (getauxval(AT_HWCAP2) & HWCAP2_BIT_I8MM) != 0;
 }
 #endif
 

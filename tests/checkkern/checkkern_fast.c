@@ -299,7 +299,7 @@ static void products(void **state)
     for (int q = 0; q < PH_N_QUANT; q++) {
         const ph_quant *quant = ph_quant_at((ph_quant_index)q);
         const ph_fast_form *form = ph_fast_form_of(quant->index);
-        for (size_t c = 0; form != NULL && c < 24; c += CHECK_STEP(5)) {
+        for (size_t c = 0; form != NULL && c < 24; c += CHECK_STEP(3)) {
             problem p;
             size_t k = form->group * (1 + ph_rng_below(&rng, form->group == 32 ? 20 : 4));
             problem_new(&p, &rng, quant, ms[(c + c / 8 * 3) % 8], ns[(c * 5 + c / 8) % 8], k,

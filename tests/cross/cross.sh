@@ -36,6 +36,8 @@ build)
     ;;
 checkkern)
     chosen_on cortex-a53 neon
+    chosen_on neoverse-n1 dotprod
+    chosen_on max i8mm
     ;;
 esac
 exec "qemu-$cpu" -cpu max "$folder/test_$what"
