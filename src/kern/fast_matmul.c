@@ -20,7 +20,7 @@
 #define CHUNK_M        512 /* rows of x */
 #define LINE           64
 #define X_ROWS         24 /* rows of x that stay in the first-level cache: 6 or 12 KiB */
-#define FEW_MAX        2  /* rows of x */
+#define FEW_MAX        4  /* rows of x */
 #define FEW_GRAIN      4
 #define FEW_CHUNK      64 /* rows of weights, for several blocks of few rows of x */
 #define PARALLEL_MIN   16384
@@ -104,10 +104,12 @@ static void few_rows(const fast_run *run, const ph_matmul *job, size_t row, size
                   .group = form->group,
                   .has_min = form->has_min,
                   .split = run->work->kern->split[type]};
-    for (size_t i = 0; i < run->m; i += PH_FAST_FEW) {
-        few.m = run->m - i < PH_FAST_FEW ? run->m - i : PH_FAST_FEW;
+    ph_dots_fn dots = run->work->kern->dots[type];
+    size_t most = dots != NULL ? PH_FAST_DOTS : PH_FAST_FEW;
+    for (size_t i = 0; i < run->m; i += most) {
+        few.m = run->m - i < most ? run->m - i : most;
         few.first = i;
-        run->work->kern->few(&few);
+        (dots != NULL ? dots : run->work->kern->few)(&few);
         few.y += few.m * few.ldy;
     }
 }

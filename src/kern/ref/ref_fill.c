@@ -2,6 +2,8 @@
  * against, and what runs where there are none. */
 #include "kern/ref/ref.h"
 
+#include <string.h>
+
 void ph_kern_fill_ref(ph_kern *kern)
 {
     kern->isa = "ref";
@@ -21,6 +23,7 @@ void ph_kern_fill_ref(ph_kern *kern)
     kern->wide_columns = kern->wide_rows = 0;
     kern->quantize_x = ph_ref_quantize_x;
     kern->few = ph_ref_few;
+    memset(kern->dots, 0, sizeof kern->dots);
     kern->layernorm = ph_ref_layernorm;
     kern->gelu = ph_ref_gelu;
     kern->add3 = ph_ref_add3;
