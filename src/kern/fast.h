@@ -90,9 +90,10 @@ typedef void (*ph_dots_fn)(const ph_few *f);
 /* Many rows of activations: rows of weights are taken from the file's layout into panels, in which
  * vector lanes are rows, one depth step of PH_FAST_DEPTH numbers at a time. What a panel looks like
  * is known only to the two functions of its kind. */
-#define PH_PANEL_ROWS      32  /* rows of a panel divide this */
-#define PH_PANEL_ROW_BYTES 640 /* bytes of a panel for each row: 16-bit numbers, mins and scales   \
-                                */
+#define PH_PANEL_ROWS 32 /* rows of a panel divide this */
+#define PH_PANEL_ROW_BYTES                                                                         \
+    640 /* bytes of a panel for each row: 16-bit numbers, mins and scales                          \
+         */
 
 /* One depth step of a panel with m rows of x: y goes on from what it holds. */
 typedef struct ph_panel_tile {

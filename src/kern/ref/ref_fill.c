@@ -2,8 +2,6 @@
  * against, and what runs where there are none. */
 #include "kern/ref/ref.h"
 
-#include <string.h>
-
 void ph_kern_fill_ref(ph_kern *kern)
 {
     kern->isa = "ref";
@@ -13,6 +11,7 @@ void ph_kern_fill_ref(ph_kern *kern)
         kern->dequantize[i] = quant->dequantize;
         kern->gemv[i] = NULL;
         const ph_fast_form *form = ph_fast_form_of((ph_quant_index)i);
+        kern->dots[i] = NULL;
         kern->panels[i] = NULL;
         kern->split[i] = form != NULL ? form->split : NULL;
     }
@@ -23,7 +22,6 @@ void ph_kern_fill_ref(ph_kern *kern)
     kern->wide_columns = kern->wide_rows = 0;
     kern->quantize_x = ph_ref_quantize_x;
     kern->few = ph_ref_few;
-    memset(kern->dots, 0, sizeof kern->dots);
     kern->layernorm = ph_ref_layernorm;
     kern->gelu = ph_ref_gelu;
     kern->add3 = ph_ref_add3;

@@ -49,6 +49,21 @@ DOTS_INLINE __m128i dots_f16_4(const unsigned char *p, size_t row_bytes)
     return _mm_insert_epi16(v, dots_u16(p + 3 * row_bytes), 3);
 }
 
+/* The same of eight rows. */
+DOTS_INLINE __m256 dots_scales_8(const unsigned char *p, size_t row_bytes)
+{
+    return _mm256_cvtph_ps(
+        _mm_unpacklo_epi64(dots_f16_4(p, row_bytes), dots_f16_4(p + 4 * row_bytes, row_bytes)));
+}
+
+/* 16 bytes each of two rows. */
+DOTS_INLINE __m256i dots_of_two(const unsigned char *a, const unsigned char *b)
+{
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(dots_load_16(a)), dots_load_16(b), 1);
+}
+
+/* Asks memory for what the next rows need, a little at each step: as many requests at once as these
+ * rows would need wait for each other. */
 DOTS_INLINE void dots_ask(const unsigned char *p, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i += PH_CACHE_LINE) {

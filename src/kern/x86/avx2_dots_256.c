@@ -36,14 +36,20 @@ typedef void (*super_fn)(sums *out, const unsigned char *in, const x_step *x, co
 
 /* --- parts of the formats --------------------------------------------------------------------- */
 
-/* out->s += unsigned bytes of w, times x, times the 16-bit scales. */
+/* out->s += unsigned bytes of w, times x, times the 16-bit scales. As assembly, since gcc, left to
+ * order additions by itself, puts them off until all products are in memory. */
 DOTS_INLINE void add_scaled(sums *out, __m256i w, __m256i scale, const x_step *x, size_t at,
                             const int m)
 {
 #pragma GCC unroll 4
     for (int i = 0; i < m; i++) {
-        __m256i p = _mm256_maddubs_epi16(w, dots_load(x->q + i * PH_FAST_DEPTH + at));
-        out->s[i] = _mm256_add_epi32(out->s[i], _mm256_madd_epi16(p, scale));
+        __m256i p;
+        __asm__("vpmaddubsw %[x], %[w], %[p]\n\t"
+                "vpmaddwd %[scale], %[p], %[p]\n\t"
+                "vpaddd %[p], %[s], %[s]"
+                : [s] "+x"(out->s[i]), [p] "=&x"(p)
+                : [w] "x"(w), [scale] "x"(scale),
+                  [x] "m"(*(const int8_t(*)[32])(x->q + i * PH_FAST_DEPTH + at)));
     }
 }
 
@@ -258,9 +264,15 @@ DOTS_INLINE void super_iq4_xs(sums *out, const unsigned char *in, const x_step *
         __m256i scale = spread_i16(scales, b, b);
 #pragma GCC unroll 4
         for (int i = 0; i < m; i++) {
-            __m256i q = _mm256_sign_epi8(dots_load(x->q + i * PH_FAST_DEPTH + 32 * b), w);
-            __m256i p = _mm256_madd_epi16(_mm256_maddubs_epi16(size, q), scale);
-            out->s[i] = _mm256_add_epi32(out->s[i], p);
+            __m256i p;
+            __asm__("vmovdqu %[x], %[p]\n\t"
+                    "vpsignb %[w], %[p], %[p]\n\t"
+                    "vpmaddubsw %[p], %[size], %[p]\n\t"
+                    "vpmaddwd %[scale], %[p], %[p]\n\t"
+                    "vpaddd %[p], %[s], %[s]"
+                    : [s] "+x"(out->s[i]), [p] "=&x"(p)
+                    : [w] "x"(w), [size] "x"(size), [scale] "x"(scale),
+                      [x] "m"(*(const int8_t(*)[32])(x->q + i * PH_FAST_DEPTH + 32 * b)));
         }
     }
 }
@@ -302,8 +314,6 @@ DOTS_INLINE void four_rows(const ph_few *f, size_t j, const int m, const super_f
     for (size_t k0 = 0; k0 < f->k; k0 += PH_FAST_DEPTH, row += f->x.m, w += f->step_bytes) {
         x_step x = {.q = f->x.q8 + row * PH_FAST_DEPTH, .of_16 = f->x.sums + row * PH_FAST_SUBS};
         sums s[ROWS];
-        dots_ask(next, ROWS * f->step_bytes);
-        next += ROWS * f->step_bytes;
         if (form.mins_of_32) {
 #pragma GCC unroll 4
             for (int i = 0; i < m; i++) {
@@ -313,6 +323,8 @@ DOTS_INLINE void four_rows(const ph_few *f, size_t j, const int m, const super_f
         }
 #pragma GCC unroll 4
         for (int r = 0; r < ROWS; r++) {
+            dots_ask(next, f->step_bytes);
+            next += f->step_bytes;
             form.super(&s[r], w + (size_t)r * f->row_bytes, &x, m);
         }
         __m128 d = _mm_cvtph_ps(dots_f16_4(w + form.d_at, f->row_bytes)), dmin = d;

@@ -33,21 +33,16 @@ typedef struct block_form {
 
 /* --- the formats ------------------------------------------------------------------------------ */
 
-DOTS_INLINE __m256i of_two(const unsigned char *a, const unsigned char *b)
-{
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(dots_load_16(a)), dots_load_16(b), 1);
-}
-
 DOTS_INLINE void bytes_q8_0(__m256i w[2], const unsigned char *a, const unsigned char *b)
 {
-    w[0] = of_two(a + 2, b + 2);
-    w[1] = of_two(a + 18, b + 18);
+    w[0] = dots_of_two(a + 2, b + 2);
+    w[1] = dots_of_two(a + 18, b + 18);
 }
 
 DOTS_INLINE void nibbles(__m256i w[2], const unsigned char *a, const unsigned char *b)
 {
     const __m256i low = _mm256_set1_epi8(15);
-    __m256i v = of_two(a, b);
+    __m256i v = dots_of_two(a, b);
     w[0] = _mm256_and_si256(v, low);
     w[1] = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
 }
@@ -69,7 +64,7 @@ DOTS_INLINE void fives(__m256i w[2], const unsigned char *a, const unsigned char
     const __m256i each = _mm256_set1_epi64x((long long)0x8040201008040201u);
     const __m256i byte_of =
         _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
-    __m256i bits = of_two(a, b);
+    __m256i bits = dots_of_two(a, b);
     nibbles(w, a + 4, b + 4);
 #pragma GCC unroll 2
     for (int h = 0; h < 2; h++) {
@@ -107,10 +102,9 @@ DOTS_INLINE __m256i wide(__m256i v)
 }
 
 /* Both halves of two blocks with one row of x. */
-DOTS_INLINE __m256i multiply(const __m256i w[2], const __m256i size[2], const int8_t *x,
+DOTS_INLINE __m256i multiply(const __m256i w[2], const __m256i size[2], __m256i lo, __m256i hi,
                              const width bits)
 {
-    __m256i lo = dots_twice(x), hi = dots_twice(x + 16);
     if (bits == WIDTH_SIGNED) {
         lo = _mm256_maddubs_epi16(size[0], _mm256_sign_epi8(lo, w[0]));
         hi = _mm256_maddubs_epi16(size[1], _mm256_sign_epi8(hi, w[1]));
@@ -138,40 +132,36 @@ DOTS_INLINE __m256i sum_rows(const __m256i v[PAIRS], const width bits)
     return bits == WIDTH_2 ? wide(_mm256_add_epi16(lo, hi)) : _mm256_add_epi32(lo, hi);
 }
 
-/* Scales of eight rows; `far` is row 4. */
-DOTS_INLINE __m256 scales(const unsigned char *p, const unsigned char *far, size_t row_bytes)
-{
-    __m128i h = _mm_unpacklo_epi64(dots_f16_4(p, row_bytes), dots_f16_4(far, row_bytes));
-    return _mm256_cvtph_ps(h);
-}
-
 /* Block number g of the step, at w in the first row. */
 DOTS_INLINE void one_block(__m256 y[PH_FAST_DOTS], const ph_few *f, const unsigned char *w,
                            size_t row, size_t g, const int m, const block_form form)
 {
-    __m256i v[PH_FAST_DOTS][PAIRS];
+    __m256i q[PAIRS][2], size[PAIRS][2];
     const unsigned char *far = w + 4 * f->row_bytes;
     const int8_t *x = f->x.q8 + row * PH_FAST_DEPTH + 32 * g;
 #pragma GCC unroll 4
     for (int p = 0; p < PAIRS; p++) {
-        __m256i q[2], size[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
-        form.bytes(q, w + (size_t)p * f->row_bytes, far + (size_t)p * f->row_bytes);
+        form.bytes(q[p], w + (size_t)p * f->row_bytes, far + (size_t)p * f->row_bytes);
         if (form.width == WIDTH_SIGNED) {
-            size[0] = _mm256_abs_epi8(q[0]);
-            size[1] = _mm256_abs_epi8(q[1]);
-        }
-#pragma GCC unroll 4
-        for (int i = 0; i < m; i++) {
-            v[i][p] = multiply(q, size, x + i * PH_FAST_DEPTH, form.width);
+            size[p][0] = _mm256_abs_epi8(q[p][0]);
+            size[p][1] = _mm256_abs_epi8(q[p][1]);
+        } else {
+            size[p][0] = size[p][1] = q[p][0];
         }
     }
-    __m256 d = scales(w, far, f->row_bytes), dmin = d;
+    __m256 d = dots_scales_8(w, f->row_bytes), dmin = d;
     if (form.has_min) {
-        dmin = scales(w + 2, far + 2, f->row_bytes);
+        dmin = dots_scales_8(w + 2, f->row_bytes);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < m; i++) {
-        __m256i isum = sum_rows(v[i], form.width), msum = isum;
+        __m256i v[PAIRS];
+        __m256i lo = dots_twice(x + i * PH_FAST_DEPTH), hi = dots_twice(x + i * PH_FAST_DEPTH + 16);
+#pragma GCC unroll 4
+        for (int p = 0; p < PAIRS; p++) {
+            v[p] = multiply(q[p], size[p], lo, hi, form.width);
+        }
+        __m256i isum = sum_rows(v, form.width), msum = isum;
         if (form.offset != 0 || form.has_min) { /* two sums of 16 in each lane */
             int32_t pair;
             memcpy(&pair, f->x.sums + (row + (size_t)i) * PH_FAST_SUBS + 2 * g, sizeof pair);
@@ -201,9 +191,9 @@ DOTS_INLINE void eight_rows(const ph_few *f, size_t j, const int m, const block_
     size_t row = f->first;
     for (size_t k0 = 0; k0 < f->k; k0 += PH_FAST_DEPTH, row += f->x.m) {
         size_t n = f->k - k0 < PH_FAST_DEPTH ? (f->k - k0) / 32 : IN_STEP;
-        dots_ask(next, ROWS * f->step_bytes);
-        next += ROWS * f->step_bytes;
         for (size_t g = 0; g < n; g++, w += form.block_bytes) {
+            dots_ask(next, ROWS * form.block_bytes);
+            next += ROWS * form.block_bytes;
             one_block(y, f, w, row, g, m, form);
         }
     }
