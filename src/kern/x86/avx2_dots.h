@@ -12,7 +12,11 @@
 #include "base/mem.h"
 #include "kern/kern.h"
 
+#if defined(PH_EMULATE_AVX512) /* for tests: all of it inlined takes the compiler minutes */
+#define DOTS_INLINE static inline
+#else
 #define DOTS_INLINE static inline __attribute__((always_inline))
+#endif
 
 void ph_avx2_fill_dots_32(ph_kern *kern);
 void ph_avx2_fill_dots_256(ph_kern *kern);
