@@ -60,7 +60,7 @@ void ph_describe_man_overview(ph_buf *out, const char *version)
                    ".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 bad input, 4 out of resources, "
                    "130 interrupted.\n"
                    ".SH ENVIRONMENT\n.TP\n.B PHIAL_MODEL\nThe model of commands that take one.\n"
-                   ".TP\n.B PHIAL_CPU\nKernels to use: ref, avx2, avx512.\n");
+                   ".TP\n.B PHIAL_CPU\nKernels to use: ref, avx2, avx512, avx512vnni.\n");
 }
 
 static void add_option(ph_buf *out, const ph_opt *opt)

@@ -15,8 +15,9 @@
 #define LEAF7_AVX512DQ (1u << 17)
 #define LEAF7_AVX512BW (1u << 30)
 #define LEAF7_AVX512VL (1u << 31)
-#define XCR0_YMM       0x06u /* XMM and YMM state */
-#define XCR0_ZMM       0xe6u /* and opmasks and ZMM */
+#define LEAF7C_VNNI    (1u << 11) /* in ECX */
+#define XCR0_YMM       0x06u      /* XMM and YMM state */
+#define XCR0_ZMM       0xe6u      /* and opmasks and ZMM */
 
 static uint32_t xcr0(void)
 {
@@ -26,7 +27,7 @@ static uint32_t xcr0(void)
     return lo;
 }
 
-static bool has(uint32_t leaf1, uint32_t leaf7, uint32_t state)
+static bool has(uint32_t leaf1, uint32_t leaf7, uint32_t leaf7_c, uint32_t state)
 {
     uint32_t a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) ||
@@ -36,19 +37,30 @@ static bool has(uint32_t leaf1, uint32_t leaf7, uint32_t state)
     if ((xcr0() & state) != state) {
         return false;
     }
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & leaf7) == leaf7;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & leaf7) == leaf7 &&
+           (c & leaf7_c) == leaf7_c;
 }
 
 bool ph_cpu_has_avx2(void)
 {
-    return has(LEAF1_AVX | LEAF1_FMA | LEAF1_F16C, LEAF7_AVX2, XCR0_YMM);
+    return has(LEAF1_AVX | LEAF1_FMA | LEAF1_F16C, LEAF7_AVX2, 0, XCR0_YMM);
+}
+
+static bool has_avx512_and(uint32_t leaf7_c)
+{
+    return has(LEAF1_AVX | LEAF1_FMA | LEAF1_F16C,
+               LEAF7_AVX2 | LEAF7_AVX512F | LEAF7_AVX512DQ | LEAF7_AVX512BW | LEAF7_AVX512VL,
+               leaf7_c, XCR0_ZMM);
 }
 
 bool ph_cpu_has_avx512(void)
 {
-    return has(LEAF1_AVX | LEAF1_FMA | LEAF1_F16C,
-               LEAF7_AVX2 | LEAF7_AVX512F | LEAF7_AVX512DQ | LEAF7_AVX512BW | LEAF7_AVX512VL,
-               XCR0_ZMM);
+    return has_avx512_and(0);
+}
+
+bool ph_cpu_has_avx512vnni(void)
+{
+    return has_avx512_and(LEAF7C_VNNI);
 }
 
 #elif defined(__aarch64__)

@@ -28,6 +28,7 @@
 #define PH_FAST_SUB    16  /* numbers that share a min */
 #define PH_FAST_SUBS   (PH_FAST_DEPTH / PH_FAST_SUB)
 #define PH_FAST_FEW    8 /* rows of activations that `few` takes at most */
+#define PH_FAST_DOTS   4 /* and ph_dots_fn */
 
 /* Some rows of weights, up to PH_FAST_DEPTH numbers of each, as whole numbers. */
 typedef struct ph_ints {
@@ -83,12 +84,16 @@ typedef struct ph_few {
     ph_split_fn split;
 } ph_few;
 
+/* The same for one format and m <= PH_FAST_DOTS, straight from the file's layout. */
+typedef void (*ph_dots_fn)(const ph_few *f);
+
 /* Many rows of activations: rows of weights are taken from the file's layout into panels, in which
  * vector lanes are rows, one depth step of PH_FAST_DEPTH numbers at a time. What a panel looks like
  * is known only to the two functions of its kind. */
-#define PH_PANEL_ROWS      32  /* rows of a panel divide this */
-#define PH_PANEL_ROW_BYTES 640 /* bytes of a panel for each row: 16-bit numbers, mins and scales   \
-                                */
+#define PH_PANEL_ROWS 32 /* rows of a panel divide this */
+#define PH_PANEL_ROW_BYTES                                                                         \
+    640 /* bytes of a panel for each row: 16-bit numbers, mins and scales                          \
+         */
 
 /* One depth step of a panel with m rows of x: y goes on from what it holds. */
 typedef struct ph_panel_tile {

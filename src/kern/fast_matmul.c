@@ -1,8 +1,9 @@
 /* Fast matrix products: who computes what, in which order. Contract: kern/fast_matmul.h; the
- * arithmetic is in the table's quantize_x, few and panels.
+ * arithmetic is in the table's quantize_x, dots, few and panels.
  *
  * x is rounded once for all products that share it. Few rows of x: each thread walks its share of
- * each weight's rows once, ascending, straight from the file's layout; this is bound by memory.
+ * the weights' rows once, ascending, straight from the file's layout; this is bound by memory. A
+ * thread that gets less of its core gives up a part of its share.
  * More rows: a chunk of the weight's rows is taken into panels for one depth step after the other.
  * The panels and the results stay in the second-level cache, a block of rows of x in the first.
  * Results are collected side by side: rows of y lie so far apart that they would throw each other
@@ -20,9 +21,10 @@
 #define CHUNK_M        512 /* rows of x */
 #define LINE           64
 #define X_ROWS         24 /* rows of x that stay in the first-level cache: 6 or 12 KiB */
-#define FEW_MAX        2  /* rows of x */
-#define FEW_GRAIN      4
-#define FEW_CHUNK      64 /* rows of weights, for several blocks of few rows of x */
+#define FEW_MAX        4  /* rows of x */
+#define FEW_GRAIN      16
+#define FEW_BYTES      (128 << 10) /* of weights handed out at once: some 10 microseconds */
+#define FEW_CHUNK      64          /* rows of weights, for several blocks of few rows of x */
 #define PARALLEL_MIN   16384
 #define N_FORMS        2 /* groups of 32, of 256 */
 #define FORM_OF(group) ((group) == PH_FAST_DEPTH)
@@ -104,10 +106,12 @@ static void few_rows(const fast_run *run, const ph_matmul *job, size_t row, size
                   .group = form->group,
                   .has_min = form->has_min,
                   .split = run->work->kern->split[type]};
-    for (size_t i = 0; i < run->m; i += PH_FAST_FEW) {
-        few.m = run->m - i < PH_FAST_FEW ? run->m - i : PH_FAST_FEW;
+    ph_dots_fn dots = run->work->kern->dots[type];
+    size_t most = dots != NULL ? PH_FAST_DOTS : PH_FAST_FEW;
+    for (size_t i = 0; i < run->m; i += most) {
+        few.m = run->m - i < most ? run->m - i : most;
         few.first = i;
-        run->work->kern->few(&few);
+        (dots != NULL ? dots : run->work->kern->few)(&few);
         few.y += few.m * few.ldy;
     }
 }
@@ -118,22 +122,35 @@ static const ph_panel_kind *kind_of(const fast_run *run, const ph_matmul *job)
     return run->m <= FEW_MAX ? NULL : run->work->kern->panels[ph_quant_find(job->type)->index];
 }
 
+/* Rows of a weight that are one item: about FEW_BYTES, or so few that several rounds over blocks of
+ * rows of x find them in the cache. */
+static size_t few_chunk(const fast_run *run, const ph_matmul *job)
+{
+    size_t row_bytes = ph_dtype_row_bytes(job->type, run->k);
+    size_t rows = row_bytes > 0 ? FEW_BYTES / row_bytes : job->n;
+    rows = run->m > PH_FAST_DOTS && rows > FEW_CHUNK ? FEW_CHUNK : rows;
+    return rows > FEW_GRAIN ? rows - rows % FEW_GRAIN : FEW_GRAIN;
+}
+
+static size_t few_items(const fast_run *run, const ph_matmul *job)
+{
+    size_t rows = few_chunk(run, job);
+    bool mine = ph_fast_applies(run->work, job->type) && kind_of(run, job) == NULL;
+    return mine ? (job->n + rows - 1) / rows : 0;
+}
+
 static void gemv(void *arg, int thread, int n_threads)
 {
     const fast_run *run = arg;
-    size_t at_once = run->m > PH_FAST_FEW ? FEW_CHUNK : SIZE_MAX;
-    for (size_t j = 0; j < run->n_jobs; j++) {
-        const ph_matmul *job = &run->jobs[j];
-        size_t begin, end;
-        if (!ph_fast_applies(run->work, job->type) || kind_of(run, job) != NULL) {
-            continue;
+    size_t item;
+    (void)n_threads;
+    while (ph_pool_next(run->work->pool, thread, &item)) {
+        const ph_matmul *job = run->jobs;
+        for (size_t n; item >= (n = few_items(run, job)); job++) {
+            item -= n;
         }
-        ph_pool_split(job->n, FEW_GRAIN, thread, n_threads, &begin, &end);
-        for (size_t row = begin; row < end;) {
-            size_t n = end - row < at_once ? end - row : at_once;
-            few_rows(run, job, row, n);
-            row += n;
-        }
+        size_t rows = few_chunk(run, job), row = item * rows;
+        few_rows(run, job, row, job->n - row < rows ? job->n - row : rows);
     }
 }
 
@@ -319,17 +336,16 @@ void ph_fast_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_job
 {
     fast_run run = {
         .work = work, .jobs = jobs, .x = x, .n_jobs = n_jobs, .ldx = ldx, .m = m, .k = k};
-    bool few = false;
-    size_t n_items = 0;
+    size_t n_few = 0, n_items = 0;
     for (size_t j = 0; j < n_jobs; j++) {
         if (ph_fast_applies(work, jobs[j].type)) {
             size_t group = ph_fast_form_of(ph_quant_find(jobs[j].type)->index)->group;
             run.wanted[FORM_OF(group)] = true;
-            few |= kind_of(&run, &jobs[j]) == NULL;
+            n_few += few_items(&run, &jobs[j]);
             n_items += items_of(&run, &jobs[j]);
         }
     }
-    if (!few && n_items == 0) {
+    if (n_few + n_items == 0) {
         return;
     }
     if (m * k < PARALLEL_MIN) {
@@ -337,8 +353,8 @@ void ph_fast_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_job
     } else {
         ph_pool_run(work->pool, quantize, &run);
     }
-    if (few) {
-        ph_pool_run(work->pool, gemv, &run);
+    if (n_few > 0) {
+        ph_pool_run_items(work->pool, n_few, gemv, &run);
     }
     if (n_items > 0) {
         ph_pool_run_items(work->pool, n_items, gemm, &run);

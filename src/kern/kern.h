@@ -138,6 +138,7 @@ typedef struct ph_kern {
     ph_split_fn split[PH_N_QUANT];
     ph_quantize_x_fn quantize_x;
     void (*few)(const ph_few *f);
+    ph_dots_fn dots[PH_N_QUANT]; /* NULL: `few` does it; same bits either way */
     const ph_panel_kind *panels[PH_N_QUANT];
 
     /* One row of n numbers: mean, then biased variance of x - mean, both summed over PH_DOT_LANES

@@ -313,6 +313,83 @@ static void products(void **state)
     }
 }
 
+/* Every table's own products of few rows of x, at any place of a larger x, against the scalar ones,
+ * for any number of weights: the last are computed twice where vectors are wider. */
+static void few_rows(void **state)
+{
+    (void)state;
+    enum { M = 7, LDY = 40 };
+    check_isa isas[CHECK_ISAS_MAX];
+    size_t n_isas = check_isas(isas);
+    ph_rng rng;
+    ph_rng_seed(&rng, 24, 1);
+    for (int q = 0; q < PH_N_QUANT * 32; q++) {
+        const ph_quant *quant = ph_quant_at((ph_quant_index)(q / 32));
+        const ph_fast_form *form = ph_fast_form_of(quant->index);
+        if (form == NULL) {
+            continue;
+        }
+        size_t n = 1 + (size_t)q % 32, m = 1 + ph_rng_below(&rng, PH_FAST_DOTS);
+        size_t k = form->group * (1 + ph_rng_below(&rng, form->group == 32 ? 20 : 4));
+        size_t steps = (k + PH_FAST_DEPTH - 1) / PH_FAST_DEPTH;
+        float *x = get(k * 4), *scale = get(steps * M * PH_FAST_GROUPS * 4), bias[32];
+        int16_t *x16 = get(steps * M * PH_FAST_DEPTH * 2),
+                *sums = get(steps * M * PH_FAST_SUBS * 2);
+        int8_t *x8 = get(steps * M * PH_FAST_DEPTH);
+        for (size_t i = 0; i < M; i++) {
+            check_fill(&rng, x, k);
+            for (size_t k0 = 0; k0 < k; k0 += PH_FAST_DEPTH) {
+                size_t at = k0 / PH_FAST_DEPTH * M + i;
+                size_t step = k - k0 < PH_FAST_DEPTH ? k - k0 : PH_FAST_DEPTH;
+                isas[0].kern.quantize_x(x16 + at * PH_FAST_DEPTH, x8 + at * PH_FAST_DEPTH,
+                                        scale + at * PH_FAST_GROUPS, sums + at * PH_FAST_SUBS,
+                                        x + k0, step, form->group);
+            }
+        }
+        check_fill(&rng, bias, n);
+        size_t row_bytes = ph_dtype_row_bytes(quant->type, k);
+        check_guarded rows, got;
+        unsigned char *w = check_guarded_new(&rows, n * row_bytes, 1);
+        random_rows(&rng, quant, w, n, k);
+        static float want[PH_FAST_DOTS * LDY];
+        memset(want, 0xa5, sizeof want);
+        ph_few few = {.y = want,
+                      .ldy = LDY,
+                      .x = {x16, x8, scale, sums, M},
+                      .first = ph_rng_below(&rng, M - m + 1),
+                      .m = m,
+                      .w = w,
+                      .row_bytes = row_bytes,
+                      .step_bytes = ph_dtype_row_bytes(quant->type, PH_FAST_DEPTH),
+                      .n = n,
+                      .k = k,
+                      .bias = q % 3 ? bias : NULL,
+                      .group = form->group,
+                      .has_min = form->has_min,
+                      .split = form->split};
+        isas[0].kern.few(&few);
+        for (size_t i = 0; i < n_isas; i++) {
+            ph_dots_fn dots = isas[i].kern.dots[quant->index];
+            few.split = isas[i].kern.split[quant->index];
+            for (int own = 0; own < 2; own++) {
+                few.y = check_guarded_new(&got, sizeof want, 4);
+                (own && dots != NULL ? dots : isas[i].kern.few)(&few);
+                if (!check_same_bits(few.y, want, PH_FAST_DOTS * LDY)) {
+                    fail_msg("%s %s m %zu n %zu k %zu", isas[i].label, ph_dtype_name(quant->type),
+                             m, n, k);
+                }
+                check_guarded_free(&got);
+            }
+        }
+        check_guarded_free(&rows);
+        free(x);
+        free(x16);
+        free(x8);
+        free(scale);
+        free(sums);
+    }
+}
+
 /* Formats without a fast form go on exactly beside the others in one call. */
 static void mixed_formats(void **state)
 {
@@ -363,5 +440,5 @@ static void mixed_formats(void **state)
 
 const struct CMUnitTest check_fast_tests[] = {
     cmocka_unit_test(splits), cmocka_unit_test(activations), cmocka_unit_test(products),
-    cmocka_unit_test(mixed_formats)};
+    cmocka_unit_test(few_rows), cmocka_unit_test(mixed_formats)};
 const size_t check_n_fast_tests = sizeof check_fast_tests / sizeof check_fast_tests[0];

@@ -11,6 +11,7 @@ void ph_kern_fill_ref(ph_kern *kern)
         kern->dequantize[i] = quant->dequantize;
         kern->gemv[i] = NULL;
         const ph_fast_form *form = ph_fast_form_of((ph_quant_index)i);
+        kern->dots[i] = NULL;
         kern->panels[i] = NULL;
         kern->split[i] = form != NULL ? form->split : NULL;
     }

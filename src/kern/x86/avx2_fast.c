@@ -180,7 +180,7 @@ INLINE void few_of(const ph_few *f, const size_t group, const bool has_min)
     }
 }
 
-static void few(const ph_few *f)
+void ph_avx2_few(const ph_few *f)
 {
     if (f->group == PH_FAST_DEPTH) {
         (f->has_min ? few_of(f, PH_FAST_DEPTH, true) : few_of(f, PH_FAST_DEPTH, false));
@@ -204,6 +204,6 @@ void ph_avx2_fill_fast(ph_kern *kern)
     kern->split[PH_QUANT_Q6_K] = avx2_split_q6_k;
     kern->split[PH_QUANT_IQ4_XS] = avx2_split_iq4_xs;
     kern->quantize_x = quantize_x;
-    kern->few = few;
+    kern->few = ph_avx2_few;
     ph_avx2_fill_panels(kern);
 }

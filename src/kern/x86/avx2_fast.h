@@ -5,6 +5,7 @@
 #include "kern/kern.h"
 
 void ph_avx2_fill_fast(ph_kern *kern);
+void ph_avx2_few(const ph_few *f);
 void ph_avx2_fill_panels(ph_kern *kern);
 
 #endif

@@ -1,4 +1,5 @@
 /* The kernels of kern/vec compiled for AVX2, FMA and F16C, into the table. */
+#include "kern/x86/avx2_dots.h"
 #include "kern/x86/avx2_fast.h"
 #include "kern/x86/vec_avx2.h"
 
@@ -39,4 +40,6 @@ void ph_kern_fill_avx2(ph_kern *kern)
     kern->scale_lanes_i8 = vec_scale_lanes_i8;
     kern->scale_rows_i8 = vec_scale_rows_i8;
     ph_avx2_fill_fast(kern);
+    ph_avx2_fill_dots_32(kern);
+    ph_avx2_fill_dots_256(kern);
 }

@@ -6,15 +6,20 @@
 
 #if !defined(PH_EMULATE_AVX512)
 #include <immintrin.h>
+/* Keeps the compiler from moving what comes after before what gave v. */
+#define PH_KEEP_512(v) __asm__("" : "+v"(v))
 #else
+#define PH_KEEP_512(v) ((void)(v))
 
+#define SIMDE_NO_INLINE
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 
 #include <immintrin.h>
 #include <string.h>
 
-#define ph_kern_fill_avx512 ph_kern_fill_avx512_emulated
+#define ph_kern_fill_avx512     ph_kern_fill_avx512_emulated
+#define ph_kern_fill_avx512vnni ph_kern_fill_avx512vnni_emulated
 
 static inline __m512 emu_join(__m256 lo, __m256 hi)
 {
@@ -85,6 +90,11 @@ static inline __m256 emu_scale(__m256 a, __m256 n)
 #undef _mm512_cvtepi32_ps
 #undef _mm512_extractf32x8_ps
 #undef _mm512_scalef_ps
+#undef _mm512_madd_epi16
+#undef _mm512_srai_epi32
+#define _mm512_madd_epi16(a, b) simde_mm512_madd_epi16(a, b)
+#define _mm512_srai_epi32(a, n)                                                                    \
+    emu_join_bits(_mm256_srai_epi32(emu_bits(a, 0), n), _mm256_srai_epi32(emu_bits(a, 1), n))
 #define _mm512_maskz_loadu_ps(mask, p)    emu_loadu(mask, p)
 #define _mm512_mask_storeu_ps(p, mask, a) emu_storeu(p, mask, a)
 #define _mm512_extractf32x8_ps(a, which)  emu_half(a, which)
