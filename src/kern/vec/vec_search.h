@@ -18,8 +18,8 @@
 
 _Static_assert(VL == PH_SEARCH_LANES, "a lane is a block");
 
-#define AFFINE_TRIES 20 /* steps of 0.1 from hi - 1 to hi + 0.9 */
-#define LINEAR_TRIES 19 /* lo - 0.9 to lo + 0.9 */
+#define AFFINE_TRIES 10 /* steps of 0.2 from hi - 1 to hi + 0.8 */
+#define LINEAR_TRIES 9  /* lo - 0.8 to lo + 0.8 */
 #define ALTERNATIONS 2  /* nearest q for the best scale, best scale for these q, and again */
 
 #define SEARCH_INLINE static inline __attribute__((always_inline))
@@ -111,7 +111,7 @@ static void vec_search_affine(float *scale, float *min, const float *x, const fl
     s.scale = vf_div(range, top);
     s.min = low;
     for (int i = 0; i < AFFINE_TRIES; i++) {
-        vf inverse = vf_div(vf_set1(hi - 1.0f + 0.1f * (float)i), range);
+        vf inverse = vf_div(vf_set1(hi - 1.0f + 0.2f * (float)i), range);
         try_affine(&s, x, w, n, top, inverse, low, min_negative);
     }
     for (int i = 0; i < ALTERNATIONS; i++) {
@@ -151,7 +151,7 @@ SEARCH_INLINE void search_linear(float *scale, const float *x, const float *w, s
         vf xk = vf_load(x + k * VL);
         largest = vf_pick(vf_above(vf_mul(xk, xk), vf_mul(largest, largest)), xk, largest);
     }
-    float step = curved ? 1.0f : 0.1f;
+    float step = curved ? 2.0f : 0.2f;
     linear_state s = {vf_div(largest, vf_set1(grid->lo)), vf_set1(-FLT_MAX)};
     for (int i = 0; i < LINEAR_TRIES; i++) {
         float away = step * (float)(i - LINEAR_TRIES / 2);
