@@ -2,16 +2,20 @@
 """phial quantize beside llama.cpp's llama_model_quantize on the same file.
 
     bench/quant_compare.py PHIAL MODEL.gguf [--mixes Q4_K_M,Q6_K] [--repeat 3] [--tokens 128]
+                           [--time-only]
 
-For each mix: seconds of both, A B A B, and the median of the pairs' ratios; file sizes; whether all
+For each mix: seconds of both, A B A B, and the median of the pairs' ratios; the same in CPU seconds
+of the process, which says more on a machine with other work; file sizes; whether all
 tensors have the same formats; the ratio of squared errors over all matrices that differ, ours over
 theirs, plain and weighted by the squares of the weights; and for both the mean KL divergence of the
-logits from the source's over some tokens (computed by `phial logits`).
+logits from the source's over some tokens (computed by `phial logits`). --time-only leaves out what
+follows the times, for models of gigabytes.
 MODEL is F16, BF16 or F32. Needs llama-cpp-python, gguf and numpy.
 """
 import argparse
 import ctypes
 import os
+import resource
 import statistics
 import subprocess
 import tempfile
@@ -66,38 +70,58 @@ def logits(phial, model, ids, out):
     return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
 
 
+def timed(whose, call):
+    """Wall seconds and CPU seconds of a call; whose: a getrusage() target."""
+    before, begin = resource.getrusage(whose), time.monotonic()
+    call()
+    wall, after = time.monotonic() - begin, resource.getrusage(whose)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def quality(args, mix, a, b, source, ids, npy):
+    same, error = errors(args.model, a, b)
+    kl = [float((np.exp(source) * (source - logits(args.phial, p, ids, npy))).sum(1).mean())
+          for p in (a, b)]
+    return (f" {os.path.getsize(a) / os.path.getsize(b):11.5f}  {'same' if same else 'DIFFER':7} "
+            f"{error[0]:6.3f} {error[1]:9.3f} {kl[0]:8.5f} {kl[1]:10.5f}")
+
+
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("phial")
     parser.add_argument("model")
     parser.add_argument("--mixes", default=",".join(FILE_TYPES))
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--time-only", action="store_true")
     args = parser.parse_args()
     silence = llama_cpp.llama_log_callback(lambda level, text, user: None)
     llama_cpp.llama_log_set(silence, None)
     rng = np.random.default_rng(1)
-    with tempfile.TemporaryDirectory() as folder:
+    folder_of = os.path.dirname(os.path.abspath(args.model)) if args.time_only else None
+    with tempfile.TemporaryDirectory(dir=folder_of) as folder:
         a, b, npy = (os.path.join(folder, n) for n in ("a.gguf", "b.gguf", "l.npy"))
         ids = ",".join(map(str, rng.integers(0, 50257, args.tokens)))
-        source = logits(args.phial, args.model, ids, npy)
-        print("mix      ours s  theirs s  ratio  size ratio  formats  error  weighted  KL ours  KL theirs")
+        head = "mix      ours s  theirs s  ratio  CPU s  theirs  ratio"
+        if not args.time_only:
+            source = logits(args.phial, args.model, ids, npy)
+            head += "   size ratio  formats  error  weighted  KL ours  KL theirs"
+        print(head)
         for mix in args.mixes.split(","):
-            times = []
+            pairs = []
             for _ in range(args.repeat):
-                t0 = time.monotonic()
-                ours(args.phial, args.model, a, mix)
-                t1 = time.monotonic()
-                theirs(args.model, b, mix)
-                times.append((t1 - t0, time.monotonic() - t1))
-            ratio = statistics.median(y / x for x, y in times)
-            same, error = errors(args.model, a, b)
-            kl = [float((np.exp(source) * (source - logits(args.phial, p, ids, npy))).sum(1).mean())
-                  for p in (a, b)]
-            print(f"{mix:8} {statistics.median(t[0] for t in times):6.2f} "
-                  f"{statistics.median(t[1] for t in times):9.2f} {ratio:6.2f} "
-                  f"{os.path.getsize(a) / os.path.getsize(b):11.5f}  {'same' if same else 'DIFFER':7} "
-                  f"{error[0]:6.3f} {error[1]:9.3f} {kl[0]:8.5f} {kl[1]:10.5f}", flush=True)
+                pairs.append((timed(resource.RUSAGE_CHILDREN,
+                                    lambda: ours(args.phial, args.model, a, mix)),
+                              timed(resource.RUSAGE_SELF, lambda: theirs(args.model, b, mix))))
+            figures = []
+            for i in range(2):
+                figures += [statistics.median(x[i] for x, _ in pairs),
+                            statistics.median(y[i] for _, y in pairs),
+                            statistics.median(y[i] / x[i] for x, y in pairs)]
+            line = "{:8} {:6.2f} {:9.2f} {:6.2f} {:6.2f} {:7.2f} {:6.2f}".format(mix, *figures)
+            if not args.time_only:
+                line += quality(args, mix, a, b, source, ids, npy)
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

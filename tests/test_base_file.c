@@ -74,7 +74,7 @@ static void test_map(void **state)
     assert_int_equal(ph_map_size(map), 10000);
     assert_int_equal(ph_map_data(map)[9999], 'a');
     assert_string_equal(ph_map_path(map), path_of("a"));
-    for (int advice = PH_MAP_SEQUENTIAL; advice <= PH_MAP_RELEASE; advice++) {
+    for (int advice = PH_MAP_NORMAL; advice <= PH_MAP_RELEASE; advice++) {
         ph_map_advise(map, 5000, SIZE_MAX, (ph_map_advice)advice);
         ph_map_advise(map, 20000, 1, (ph_map_advice)advice);
     }

@@ -1,5 +1,7 @@
 /* phial bench from outside: its JSON has what the contract says, and its numbers are numbers. How
- * fast the machine is, no test can know. */
+ * fast the machine is, no test can know.
+ * labels: slow
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

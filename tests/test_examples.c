@@ -1,6 +1,7 @@
 /* Every example that --help or the README shows is run as it stands there, in a folder where its
  * files are: phi-2 (the small golden model with Phi-2's tokenizer), phi-2.gguf, notes.txt and so
- * on. Examples that name no model run without the golden data too. labels: slow
+ * on. Examples that name no model run without the golden data too.
+ * labels: slow
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -432,6 +432,27 @@ static int check_guards(const source *files, size_t n)
     return bad;
 }
 
+/* CMake reads these lines of head comments, and only where a line begins with them. */
+static int check_head_lines(const source *files, size_t n)
+{
+    static const char *const keys[] = {"labels: ", "wrap: "};
+    int bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        const source *f = &files[i];
+        const char *end = strstr(f->text, "*/");
+        if (!starts(f->path, "tests/test_") || !ends(f->path, ".c") || !end)
+            continue;
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+            for (const char *p = f->text; (p = strstr(p, keys[k])) != NULL && p < end; p++) {
+                if (p - f->text < 4 || !starts(p - 4, "\n * "))
+                    bad +=
+                        complain(f, p, "not at the beginning of its line: CMake does not see it");
+            }
+        }
+    }
+    return bad;
+}
+
 /* --- the tree --- */
 
 static bool wanted(const char *name)
@@ -639,13 +660,26 @@ static void test_guards(void **state)
     assert_int_equal(check_guards(tree, n_tree), 0);
 }
 
+static void test_head_lines(void **state)
+{
+    (void)state;
+    const char *at = "tests/test_a.c";
+    assert_int_equal(complaints(check_head_lines, at, "/* A test.\n * labels: slow\n */\n"), 0);
+    assert_int_equal(complaints(check_head_lines, at, "/* A test. labels: slow\n */\n"), 1);
+    assert_int_equal(complaints(check_head_lines, at, "/* A\n * test. wrap: free\n */\n"), 1);
+    assert_int_equal(complaints(check_head_lines, "tests/a.c", "/* A test. labels: x */\n"), 0);
+    assert_int_equal(complaints(check_head_lines, at, "/* A test. */\n/* labels: x */\n"), 0);
+    assert_int_equal(check_head_lines(tree, n_tree), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layers), cmocka_unit_test(test_doors),
-        cmocka_unit_test(test_banned), cmocka_unit_test(test_unique_names),
-        cmocka_unit_test(test_length), cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_words),  cmocka_unit_test(test_guards),
+        cmocka_unit_test(test_layers),     cmocka_unit_test(test_doors),
+        cmocka_unit_test(test_banned),     cmocka_unit_test(test_unique_names),
+        cmocka_unit_test(test_length),     cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_words),      cmocka_unit_test(test_guards),
+        cmocka_unit_test(test_head_lines),
     };
     return cmocka_run_group_tests(tests, load_tree, free_tree);
 }

@@ -237,7 +237,8 @@ phial_status ph_map_check(const ph_map *m, phial_error *err)
 
 void ph_map_advise(const ph_map *m, size_t offset, size_t len, ph_map_advice advice)
 {
-    static const int NATIVE[] = {MADV_SEQUENTIAL, MADV_RANDOM, MADV_WILLNEED, MADV_DONTNEED};
+    static const int NATIVE[] = {MADV_NORMAL, MADV_SEQUENTIAL, MADV_RANDOM, MADV_WILLNEED,
+                                 MADV_DONTNEED};
     if (m->data == NULL || offset >= m->size) {
         return;
     }

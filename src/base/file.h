@@ -36,13 +36,16 @@ bool ph_map_lost(const ph_map *map);
 phial_status ph_map_check(const ph_map *map, phial_error *err);
 
 typedef enum ph_map_advice {
+    PH_MAP_NORMAL,
     PH_MAP_SEQUENTIAL,
     PH_MAP_RANDOM,
     PH_MAP_WILLNEED,
     PH_MAP_RELEASE
 } ph_map_advice;
-/* A hint; failures are ignored. RELEASE gives the pages in the range back (they are read again from
- * the file on the next touch). */
+/* A hint; failures are ignored. NORMAL, SEQUENTIAL and RANDOM say how much is read beside a page
+ * that is touched, and hold until the next of them. WILLNEED begins to read the range now, and no
+ * more. RELEASE gives the pages in the range back (they are read again from the file on the next
+ * touch). */
 void ph_map_advise(const ph_map *map, size_t offset, size_t len, ph_map_advice advice);
 
 /* Reads a whole file (or, path "-", standard input) of at most limit bytes. For what the user

@@ -43,6 +43,44 @@ void ph_search_weights(float *w, const float *x, const float *importance, size_t
     }
 }
 
+/* Weights of L blocks side by side; ph_search_weights() for lanes. */
+static void weigh(float *w, const float *x, size_t len, ph_weighting weighting)
+{
+    float base[L] = {0};
+    for (size_t k = 0; k < len; k++) {
+        for (size_t l = 0; l < L; l++) {
+            base[l] += x[k * L + l] * x[k * L + l];
+        }
+    }
+    for (size_t l = 0; l < L; l++) {
+        float rms = sqrtf(base[l] / (float)len);
+        base[l] = weighting == PH_WEIGHT_SQUARE     ? SQUARE_FLOOR * rms * rms
+                  : weighting == PH_WEIGHT_MEAN_ABS ? rms
+                                                    : 0.0f;
+    }
+    for (size_t k = 0; k < len && weighting == PH_WEIGHT_SQUARE; k++) {
+        for (size_t l = 0; l < L; l++) {
+            w[k * L + l] = x[k * L + l] * x[k * L + l] + base[l];
+        }
+    }
+    for (size_t k = 0; k < len && weighting != PH_WEIGHT_SQUARE; k++) {
+        for (size_t l = 0; l < L; l++) {
+            w[k * L + l] = base[l] + fabsf(x[k * L + l]);
+        }
+    }
+}
+
+static void weigh_by_importance(float *w, const float *x, const float *importance, size_t len,
+                                float sigma2)
+{
+    for (size_t l = 0; l < L; l++) {
+        for (size_t k = 0; k < len; k++) {
+            float v = x[k * L + l];
+            w[k * L + l] = importance[l * len + k] * sqrtf(sigma2 + v * v);
+        }
+    }
+}
+
 static void job_start(job *j, const float *x, const float *importance, const ph_kq_spec *spec,
                       const ph_search *search)
 {
@@ -54,32 +92,29 @@ static void job_start(job *j, const float *x, const float *importance, const ph_
     for (size_t i = 0; importance != NULL && i < PH_SUPER; i++) {
         sum += x[i] * x[i];
     }
-    float sigma2 = 2 * sum / PH_SUPER;
-    for (size_t b = 0; b < spec->n_blocks; b++) {
-        float w[PH_SUPER];
-        size_t from = b * j->len, to = b / L * L * j->len + b % L;
-        ph_search_weights(w, x + from, importance != NULL ? importance + from : NULL, j->len,
-                          sigma2, spec->weighting);
+    for (size_t g = 0; g < j->n_groups; g++) {
+        size_t at = g * L * j->len;
         for (size_t k = 0; k < j->len; k++) {
-            j->x[to + k * L] = x[from + k];
-            j->w[to + k * L] = w[k];
+            for (size_t l = 0; l < L; l++) {
+                j->x[at + k * L + l] = x[at + l * j->len + k];
+            }
+        }
+        if (importance != NULL) {
+            weigh_by_importance(j->w + at, j->x + at, importance + at, j->len, 2 * sum / PH_SUPER);
+        } else {
+            weigh(j->w + at, j->x + at, j->len, spec->weighting);
         }
     }
 }
 
-/* Error of the whole with these scales and mins, [n_blocks]; the fits are left in j->fit. */
-static double measure(job *j, const float *scale, const float *min, float *q)
+/* The fits of the whole with these scales and mins, [n_blocks], are left in j->fit. */
+static void measure(job *j, const float *scale, const float *min, float *q)
 {
-    double error = 0;
     for (size_t g = 0; g < j->n_groups; g++) {
         size_t at = g * L * j->len;
         j->search->measure(&j->fit[g], q != NULL ? q + at : NULL, j->x + at, j->w + at, j->len,
                            &j->spec->grid, scale + g * L, min + g * L);
-        for (size_t l = 0; l < L; l++) {
-            error += (double)j->fit[g].error[l];
-        }
     }
-    return error;
 }
 
 static float to_f16(float x)
@@ -98,71 +133,47 @@ static float largest(const float *x, size_t n)
     return max;
 }
 
-static int whole(float x, int lo, int hi)
+/* a / b to the nearest integer; NaN becomes lo. */
+static float ratio(float a, float b, int lo, int hi)
 {
-    float r = rintf(x);
-    return r >= (float)hi ? hi : r > (float)lo ? (int)r : lo;
-}
-
-static int ratio(float a, float b, int lo, int hi)
-{
-    return whole(b != 0 ? a / b : 0.0f, lo, hi);
+    float r = rintf(b != 0 ? a / b : 0.0f);
+    return r >= (float)hi ? (float)hi : r > (float)lo ? r : (float)lo;
 }
 
 /* Integers under the two f16 of the superblock. */
 typedef struct levels {
     float d, dmin;
-    int scale[16], min[16];
+    float scale[16], min[16];
 } levels;
 
-static void values_of(const levels *v, size_t n, int dscale, int dmin, const ph_kq_spec *spec,
-                      levels *near, float *scale, float *min)
+static void measure_levels(job *j, const levels *v, float *q)
 {
-    *near = *v;
-    for (size_t b = 0; b < n; b++) {
-        int s = v->scale[b] + dscale, m = v->min[b] + dmin;
-        near->scale[b] = s < spec->scale_lo   ? spec->scale_lo
-                         : s > spec->scale_hi ? spec->scale_hi
-                                              : s;
-        near->min[b] = m < 0 ? 0 : m > spec->scale_hi ? spec->scale_hi : m;
-        scale[b] = v->d * (float)near->scale[b];
-        min[b] = -(v->dmin * (float)near->min[b]);
+    float scale[16], min[16];
+    for (size_t b = 0; b < j->spec->n_blocks; b++) {
+        scale[b] = v->d * v->scale[b];
+        min[b] = 0.0f - v->dmin * v->min[b];
     }
+    measure(j, scale, min, q);
 }
 
 /* Each block takes the neighbouring integers with the least error. Returns the error. */
 static double step_integers(job *j, levels *v, bool with_min)
 {
-    size_t n = j->spec->n_blocks;
-    float scale[16], min[16], best[16];
-    levels found = *v, near;
-    values_of(v, n, 0, 0, j->spec, &near, scale, min);
-    measure(j, scale, min, NULL);
-    for (size_t b = 0; b < n; b++) {
-        best[b] = j->fit[b / L].error[b % L];
-    }
-    for (int s = -1; s <= 1; s++) {
-        for (int m = -with_min; m <= with_min; m++) {
-            if (s == 0 && m == 0) {
-                continue;
-            }
-            values_of(v, n, s, m, j->spec, &near, scale, min);
-            measure(j, scale, min, NULL);
-            for (size_t b = 0; b < n; b++) {
-                float error = j->fit[b / L].error[b % L];
-                if (error < best[b]) {
-                    best[b] = error;
-                    found.scale[b] = near.scale[b];
-                    found.min[b] = near.min[b];
-                }
-            }
+    double sum = 0;
+    ph_levels common = {.d = v->d,
+                        .dmin = v->dmin,
+                        .lo = (float)j->spec->scale_lo,
+                        .hi = (float)j->spec->scale_hi,
+                        .with_min = with_min};
+    for (size_t g = 0; g < j->n_groups; g++) {
+        float error[L];
+        size_t at = g * L * j->len;
+        j->search->step(error, v->scale + g * L, v->min + g * L, j->x + at, j->w + at, j->len,
+                        &j->spec->grid, &common);
+        for (size_t l = 0; l < L; l++) {
+            sum += (double)error[l];
         }
     }
-    double sum = 0;
-    for (size_t b = 0; b < n; b++) {
-        sum += (double)best[b];
-    }
-    *v = found;
     return sum;
 }
 
@@ -170,13 +181,10 @@ static double step_integers(job *j, levels *v, bool with_min)
 static void solve(job *j, levels *v, bool with_min)
 {
     double aa = 0, ab = 0, bb = 0, ax = 0, bx = 0;
-    float scale[16], min[16];
-    levels same;
-    values_of(v, j->spec->n_blocks, 0, 0, j->spec, &same, scale, min);
-    measure(j, scale, min, NULL);
+    measure_levels(j, v, NULL);
     for (size_t b = 0; b < j->spec->n_blocks; b++) {
         const ph_fit *f = &j->fit[b / L];
-        double s = v->scale[b], m = v->min[b];
+        double s = (double)v->scale[b], m = (double)v->min[b];
         size_t l = b % L;
         aa += s * s * (double)f->qq[l];
         ab += s * m * (double)f->q[l];
@@ -212,14 +220,6 @@ static void refine(job *j, levels *v, bool with_min)
     }
 }
 
-static void final_q(job *j, const levels *v, float *q)
-{
-    float scale[16], min[16];
-    levels same;
-    values_of(v, j->spec->n_blocks, 0, 0, j->spec, &same, scale, min);
-    measure(j, scale, min, q);
-}
-
 void ph_kquant_affine(ph_kq_affine *out, const float *x, const float *importance,
                       const ph_kq_spec *spec, const ph_search *search)
 {
@@ -238,7 +238,7 @@ void ph_kquant_affine(ph_kq_affine *out, const float *x, const float *importance
         v.min[b] = ratio(-min[b], v.dmin, 0, spec->scale_hi);
     }
     refine(&j, &v, true);
-    final_q(&j, &v, q);
+    measure_levels(&j, &v, q);
     out->d = ph_f16_from_f32(v.d);
     out->dmin = ph_f16_from_f32(v.dmin);
     for (size_t b = 0; b < spec->n_blocks; b++) {
@@ -266,7 +266,7 @@ void ph_kquant_linear(ph_kq_linear *out, const float *x, const float *importance
         v.scale[b] = ratio(scale[b], v.d, spec->scale_lo, spec->scale_hi);
     }
     refine(&j, &v, false);
-    final_q(&j, &v, q);
+    measure_levels(&j, &v, q);
     out->d = ph_f16_from_f32(v.d);
     for (size_t b = 0; b < spec->n_blocks; b++) {
         out->scale[b] = (int8_t)v.scale[b];

@@ -37,6 +37,13 @@ typedef struct ph_fit {
     float w[PH_SEARCH_LANES];     /* w */
 } ph_fit;
 
+/* Whole numbers under two factors common to all lanes: scale = d * s, min = -dmin * m. */
+typedef struct ph_levels {
+    float d, dmin;
+    float lo, hi; /* of s; of m 0 and hi */
+    bool with_min;
+} ph_levels;
+
 struct ph_search {
     /* value = scale * q + min, q in 0 .. hi, scale >= 0. With min_negative min <= 0. */
     void (*affine)(float *scale, float *min, const float *x, const float *w, size_t n, float hi,
@@ -46,6 +53,10 @@ struct ph_search {
     /* How well given scales and mins do with the nearest q, which go to q[n][lanes] unless NULL. */
     void (*measure)(ph_fit *fit, float *q, const float *x, const float *w, size_t n,
                     const ph_grid *grid, const float *scale, const float *min);
+    /* Each lane goes to the neighbour of its s and m, at most 1 away in each, that has the least
+     * error, and that error is returned; itself if none is better. */
+    void (*step)(float *error, float *s, float *m, const float *x, const float *w, size_t n,
+                 const ph_grid *grid, const ph_levels *levels);
 };
 
 extern const ph_search ph_search_ref;

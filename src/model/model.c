@@ -77,7 +77,9 @@ phial_status phial_model_open(phial_model **out, const char *path,
         status = read_header(m, err);
     }
     if (status == PHIAL_OK) {
+        ph_source_vectors_begin(m->source);
         status = m->arch->bind(m, err);
+        ph_source_vectors_end(m->source);
     }
     if (status == PHIAL_OK) {
         status = ph_rope_tables(&m->rope_cos, &m->rope_sin, &m->arena, &m->hp, err);

@@ -131,14 +131,47 @@ bool ph_source_find(const ph_source *s, const char *name, ph_tensor_ref *out)
     return t != NULL;
 }
 
+static size_t n_maps(const ph_source *s)
+{
+    return s->gguf != NULL ? 1 : ph_safetensors_n_files(s->st);
+}
+
+static const ph_map *map_at(const ph_source *s, size_t i)
+{
+    return s->gguf != NULL ? ph_gguf_map(s->gguf) : ph_safetensors_map(s->st, i);
+}
+
+static void advise_all(const ph_source *s, ph_map_advice advice)
+{
+    for (size_t i = 0; i < n_maps(s); i++) {
+        ph_map_advise(map_at(s, i), 0, SIZE_MAX, advice);
+    }
+}
+
+void ph_source_vectors_begin(const ph_source *s)
+{
+    advise_all(s, PH_MAP_RANDOM);
+    for (size_t i = 0; i < ph_source_n_tensors(s); i++) {
+        ph_tensor_ref t = ph_source_tensor_at(s, i);
+        size_t file = s->gguf != NULL ? 0 : ph_safetensors_tensor_at(s->st, i)->file;
+        const ph_map *map = map_at(s, file);
+        if (t.n_dims == 1 && t.bytes > 0) {
+            ph_map_advise(map, (size_t)(t.data - ph_map_data(map)), (size_t)t.bytes,
+                          PH_MAP_WILLNEED);
+        }
+    }
+}
+
+void ph_source_vectors_end(const ph_source *s)
+{
+    advise_all(s, PH_MAP_NORMAL);
+}
+
 phial_status ph_source_check(const ph_source *s, phial_error *err)
 {
-    if (s->gguf != NULL) {
-        return ph_map_check(ph_gguf_map(s->gguf), err);
-    }
     phial_status status = PHIAL_OK;
-    for (size_t i = 0; i < ph_safetensors_n_files(s->st) && status == PHIAL_OK; i++) {
-        status = ph_map_check(ph_safetensors_map(s->st, i), err);
+    for (size_t i = 0; i < n_maps(s) && status == PHIAL_OK; i++) {
+        status = ph_map_check(map_at(s, i), err);
     }
     return status;
 }

@@ -34,6 +34,12 @@ size_t ph_source_n_tensors(const ph_source *source);
 ph_tensor_ref ph_source_tensor_at(const ph_source *source, size_t i);
 bool ph_source_find(const ph_source *source, const char *name, ph_tensor_ref *out);
 
+/* Around a pass over the small tensors of files that may not be in memory: begin asks for all of
+ * them at once, and until end a page that is touched brings no neighbours along, which would be
+ * most of the file. Small: one dimension. */
+void ph_source_vectors_begin(const ph_source *source);
+void ph_source_vectors_end(const ph_source *source);
+
 /* PHIAL_ERR_FILE_CHANGED if a mapped file became shorter. */
 phial_status ph_source_check(const ph_source *source, phial_error *err);
 

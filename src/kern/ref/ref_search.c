@@ -81,4 +81,5 @@ static inline vf vf_pick(vm m, vf a, vf b)
 
 #include "kern/vec/vec_search.h"
 
-const ph_search ph_search_ref = {vec_search_affine, vec_search_linear, vec_search_measure};
+const ph_search ph_search_ref = {vec_search_affine, vec_search_linear, vec_search_measure,
+                                 vec_search_step};

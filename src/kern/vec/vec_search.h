@@ -1,7 +1,8 @@
 /* The search for scales over a vector of PH_SEARCH_LANES floats; contract: kern/search.h.
  *
  * Whoever includes it has the type vf, the functions vf_*() of kern/vec/vec.h that are used here,
- * and masks: vm, vf_above(a, b) for a > b (false with NaN), vf_pick(m, a, b) for m ? a : b.
+ * and masks: vm, vf_above(a, b) for a > b (false with NaN), vf_pick(m, a, b) for m ? a : b. It may
+ * define VF_WHOLE and vf_whole().
  *
  * For given q the best scale and min are the solution of a 2 x 2 system of sums, and the error is
  * sum w x^2 minus an expression in the same sums, so one pass over the block judges a candidate.
@@ -17,18 +18,21 @@
 
 _Static_assert(VL == PH_SEARCH_LANES, "a lane is a block");
 
-#define AFFINE_TRIES 20 /* steps of 0.1 from hi - 1 to hi + 0.9 */
-#define LINEAR_TRIES 19 /* lo - 0.9 to lo + 0.9 */
+#define AFFINE_TRIES 10 /* steps of 0.2 from hi - 1 to hi + 0.8 */
+#define LINEAR_TRIES 9  /* lo - 0.8 to lo + 0.8 */
 #define ALTERNATIONS 2  /* nearest q for the best scale, best scale for these q, and again */
 
 #define SEARCH_INLINE static inline __attribute__((always_inline))
 
-/* To the nearest whole number, ties to even, |a| < 2^22. */
+#ifndef VF_WHOLE
+/* To the nearest whole number, ties to even, |a| < 2^22. An instruction that does it may leave -0
+ * where this gives 0: no sum and no integer tells them apart. */
 SEARCH_INLINE vf vf_whole(vf a)
 {
     vf big = vf_set1(12582912.0f);
     return vf_sub(vf_add(a, big), big);
 }
+#endif
 
 /* NaN becomes lo. */
 SEARCH_INLINE vf vf_clamp(vf a, vf lo, vf hi)
@@ -107,7 +111,7 @@ static void vec_search_affine(float *scale, float *min, const float *x, const fl
     s.scale = vf_div(range, top);
     s.min = low;
     for (int i = 0; i < AFFINE_TRIES; i++) {
-        vf inverse = vf_div(vf_set1(hi - 1.0f + 0.1f * (float)i), range);
+        vf inverse = vf_div(vf_set1(hi - 1.0f + 0.2f * (float)i), range);
         try_affine(&s, x, w, n, top, inverse, low, min_negative);
     }
     for (int i = 0; i < ALTERNATIONS; i++) {
@@ -147,7 +151,7 @@ SEARCH_INLINE void search_linear(float *scale, const float *x, const float *w, s
         vf xk = vf_load(x + k * VL);
         largest = vf_pick(vf_above(vf_mul(xk, xk), vf_mul(largest, largest)), xk, largest);
     }
-    float step = curved ? 1.0f : 0.1f;
+    float step = curved ? 2.0f : 0.2f;
     linear_state s = {vf_div(largest, vf_set1(grid->lo)), vf_set1(-FLT_MAX)};
     for (int i = 0; i < LINEAR_TRIES; i++) {
         float away = step * (float)(i - LINEAR_TRIES / 2);
@@ -208,6 +212,67 @@ static void vec_search_measure(ph_fit *fit, float *q, const float *x, const floa
     } else {
         measure(fit, q, x, w, n, grid, s, m, false);
     }
+}
+
+typedef struct step_state {
+    vf error, s, m; /* best so far */
+} step_state;
+
+/* Three scales under one m in one pass, so that x - min is taken once. */
+SEARCH_INLINE void try_scales(step_state *best, const vf s[3], vf m, vf d, vf min, const float *x,
+                              const float *w, size_t n, const ph_grid *grid, bool curved)
+{
+    vf zero = vf_zero(), scale[3], inverse[3], error[3];
+    for (int i = 0; i < 3; i++) {
+        scale[i] = vf_mul(d, s[i]);
+        vm some = vf_above(vf_mul(scale[i], scale[i]), zero);
+        inverse[i] = vf_pick(some, vf_div(vf_set1(1), scale[i]), zero);
+        error[i] = zero;
+    }
+    for (size_t k = 0; k < n; k++) {
+        vf a = vf_sub(vf_load(x + k * VL), min), wk = vf_load(w + k * VL);
+        for (int i = 0; i < 3; i++) {
+            vf q = nearest(vf_mul(a, inverse[i]), grid, curved);
+            vf miss = vf_sub(a, vf_mul(scale[i], q));
+            error[i] = vf_add(error[i], vf_mul(vf_mul(wk, miss), miss));
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        vm better = vf_above(best->error, error[i]);
+        best->error = vf_pick(better, error[i], best->error);
+        best->s = vf_pick(better, s[i], best->s);
+        best->m = vf_pick(better, m, best->m);
+    }
+}
+
+/* Nearest neighbours first: what is no better than them does not replace them. */
+SEARCH_INLINE void step(step_state *best, const float *x, const float *w, size_t n,
+                        const ph_grid *grid, const ph_levels *l, bool curved)
+{
+    static const float AWAY[3] = {0, -1, 1};
+    vf lo = vf_set1(l->lo), hi = vf_set1(l->hi), s[3], m0 = best->m;
+    for (int i = 0; i < 3; i++) {
+        s[i] = vf_clamp(vf_add(best->s, vf_set1(AWAY[i])), lo, hi);
+    }
+    for (int i = 0; i < (l->with_min ? 3 : 1); i++) {
+        vf m = vf_clamp(vf_add(m0, vf_set1(AWAY[i])), vf_zero(), hi);
+        vf min = vf_sub(vf_zero(), vf_mul(vf_set1(l->dmin), m));
+        try_scales(best, s, m, vf_set1(l->d), min, x, w, n, grid, curved);
+    }
+}
+
+static void vec_search_step(float *error, float *s, float *m, const float *x, const float *w,
+                            size_t n, const ph_grid *grid, const ph_levels *levels)
+{
+    step_state best = {vf_set1(FLT_MAX), vf_load(s), vf_load(m)};
+    if (grid->curve != NULL) {
+        step(&best, x, w, n, grid, levels, true);
+    } else {
+        step(&best, x, w, n, grid, levels, false);
+    }
+    vf_store(error, best.error);
+    vf_store(s, best.s);
+    vf_store(m, best.m);
 }
 
 #endif

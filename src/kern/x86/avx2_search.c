@@ -13,6 +13,13 @@ static inline vf vf_pick(vm m, vf a, vf b)
     return _mm256_blendv_ps(b, a, m);
 }
 
+#define VF_WHOLE
+static inline vf vf_whole(vf a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
 #include "kern/vec/vec_search.h"
 
-const ph_search ph_search_avx2 = {vec_search_affine, vec_search_linear, vec_search_measure};
+const ph_search ph_search_avx2 = {vec_search_affine, vec_search_linear, vec_search_measure,
+                                  vec_search_step};
