@@ -51,19 +51,65 @@ VEC_INLINE void scores(const ph_attn_tile *t, size_t query, size_t key, const in
     }
 }
 
-/* Weights of one query from its scores; scales what it has summed so far. */
-VEC_INLINE void weigh(const ph_attn_tile *t, size_t query, size_t n_keys)
+static size_t keys_of(const ph_attn_tile *t, size_t query)
 {
-    float *p = t->p + query * PH_KV_PAGE;
-    float *out = t->out + query * t->ld_out;
-    float max = vec_max_row(p, n_keys, t->max[query]);
-    float room[VL];
-    vf_store(room, vf_exp(vf_set1(t->max[query] - max)));
-    float shrink = room[0];
-    t->sum[query] = t->sum[query] * shrink + vec_exp_row(p, n_keys, max);
-    t->max[query] = max;
-    for (size_t c = 0; c < t->d; c += VL) {
-        vf_store(out + c, vf_mul(vf_load(out + c), vf_set1(shrink)));
+    ptrdiff_t n = t->n_keys + (ptrdiff_t)query;
+    return n <= 0 ? 0 : n < PH_KV_PAGE ? (size_t)n : PH_KV_PAGE;
+}
+
+/* exp(p - max) in place and its sum, in the order of vec_exp_row(); a whole page without the masks
+ * and branches of an incomplete one. */
+_Static_assert(EXP_MANY % VEC_PARTS == 0 && PH_KV_PAGE / VL % EXP_MANY == 0, "exp_keys() below");
+
+VEC_INLINE float exp_keys(float *p, size_t n_keys, float max)
+{
+    vf parts[VEC_PARTS];
+    if (n_keys != PH_KV_PAGE) {
+        return vec_exp_row(p, n_keys, max);
+    }
+    VEC_UNROLL
+    for (int i = 0; i < VEC_PARTS; i++) {
+        parts[i] = vf_zero();
+    }
+    VEC_UNROLL
+    for (int i = 0; i < PH_KV_PAGE / VL; i += EXP_MANY) {
+        vf e[EXP_MANY];
+        VEC_UNROLL
+        for (int j = 0; j < EXP_MANY; j++) {
+            e[j] = vf_sub(vf_load(p + (i + j) * VL), vf_set1(max));
+        }
+        vf_exp_many(e, EXP_MANY);
+        VEC_UNROLL
+        for (int j = 0; j < EXP_MANY; j++) {
+            vf_store(p + (i + j) * VL, e[j]);
+            parts[j % VEC_PARTS] = vf_add(parts[j % VEC_PARTS], e[j]);
+        }
+    }
+    return vf_sum(vf_fold(parts));
+}
+
+/* Weights of n <= VL queries from their scores; scales what they have summed so far. */
+VEC_INLINE void weigh(const ph_attn_tile *t, size_t first, size_t n)
+{
+    float max[VL], shrink[VL];
+    vf before = vf_load_n(t->max + first, n);
+    for (size_t r = 0; r < n; r++) {
+        max[r] =
+            vec_max_row(t->p + (first + r) * PH_KV_PAGE, keys_of(t, first + r), t->max[first + r]);
+    }
+    vf_store(shrink, vf_exp(vf_sub(before, vf_load_n(max, n))));
+    for (size_t r = 0; r < n; r++) {
+        size_t query = first + r;
+        float sum = exp_keys(t->p + query * PH_KV_PAGE, keys_of(t, query), max[r]);
+        t->sum[query] = t->sum[query] * shrink[r] + sum;
+        t->max[query] = max[r];
+        if (shrink[r] == 1.0f) {
+            continue;
+        }
+        float *out = t->out + query * t->ld_out;
+        for (size_t c = 0; c < t->d; c += VL) {
+            vf_store(out + c, vf_mul(vf_load(out + c), vf_set1(shrink[r])));
+        }
     }
 }
 
@@ -116,12 +162,6 @@ static void blend_one(const ph_attn_tile *t, size_t query, size_t begin, size_t 
     }
 }
 
-static size_t keys_of(const ph_attn_tile *t, size_t query)
-{
-    ptrdiff_t n = t->n_keys + (ptrdiff_t)query;
-    return n <= 0 ? 0 : n < PH_KV_PAGE ? (size_t)n : PH_KV_PAGE;
-}
-
 static void scores_one(const ph_attn_tile *t, size_t query, size_t n_keys)
 {
     for (size_t key = 0; key < n_keys; key += VEC_ATTN_ONE * VL) {
@@ -142,8 +182,8 @@ static void attn_groups(const ph_attn_tile *t, size_t first, size_t end)
             }
         }
     }
-    for (size_t i = first; i < end; i++) {
-        weigh(t, i, keys_of(t, i));
+    for (size_t i = first; i < end; i += VL) {
+        weigh(t, i, end - i < VL ? end - i : VL);
     }
     size_t c = 0;
     for (; c + VEC_ATTN_N * VL <= t->ld_out; c += VEC_ATTN_N * VL) {
@@ -175,7 +215,7 @@ static void vec_attn(const ph_attn_tile *t)
     for (i = end; i < t->n; i++) {
         size_t n_keys = keys_of(t, i);
         scores_one(t, i, n_keys);
-        weigh(t, i, n_keys);
+        weigh(t, i, 1);
         blend_one(t, i, 0, n_keys);
     }
 }
@@ -273,8 +313,13 @@ VEC_INLINE void attn_row(const ph_attn_row *a, kv_fn get, const size_t bytes)
     for (size_t key = 0; key < a->n_keys; key += VEC_ATTN_ONE * VL) {
         row_scores(a, key, get, bytes);
     }
-    const ph_attn_tile t = {.out = a->out, .max = a->max, .sum = a->sum, .p = a->p, .d = a->d};
-    weigh(&t, 0, a->n_keys);
+    const ph_attn_tile t = {.out = a->out,
+                            .max = a->max,
+                            .sum = a->sum,
+                            .p = a->p,
+                            .d = a->d,
+                            .n_keys = (ptrdiff_t)a->n_keys};
+    weigh(&t, 0, 1);
     size_t c = 0;
     while (a->d - c >= VEC_ROW_MOST * VL && (a->d - c) % (VEC_ROW_MOST * VL) == 0) {
         row_blend(a, c, get, bytes, VEC_ROW_MOST);

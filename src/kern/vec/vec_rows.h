@@ -12,21 +12,47 @@
 
 #include <math.h>
 
+#define EXP_MANY 4
+
+/* exp of m vectors, side by side: the steps of one wait for each other, and a CPU looks ahead over
+ * a few dozen instructions only. */
+VEC_INLINE void vf_exp_many(vf *x, const int m)
+{
+    static const float terms[] = {0x1.120be2p-7f, 0x1.555518p-5f, 0x1.5554dcp-3f, 0.5f};
+    const vf magic = vf_set1(0x1.8p23f); /* pushes the fraction out */
+    vf n[EXP_MANY], r[EXP_MANY], p[EXP_MANY];
+    VEC_UNROLL
+    for (int i = 0; i < m; i++) {
+        x[i] = vf_min(vf_set1(89.0f), vf_max(vf_set1(-104.0f), x[i]));
+        n[i] = vf_sub(vf_fma(x[i], vf_set1(0x1.715476p+0f), magic), magic);
+    }
+    VEC_UNROLL
+    for (int i = 0; i < m; i++) {
+        r[i] = vf_fma(n[i], vf_set1(-0x1.62ep-1f), x[i]);
+    }
+    VEC_UNROLL
+    for (int i = 0; i < m; i++) {
+        r[i] = vf_fma(n[i], vf_set1(-0x1.0bfbe8p-15f), r[i]);
+        p[i] = vf_set1(0x1.6d117cp-10f);
+    }
+    VEC_UNROLL
+    for (int t = 0; t < 4; t++) {
+        VEC_UNROLL
+        for (int i = 0; i < m; i++) {
+            p[i] = vf_fma(p[i], r[i], vf_set1(terms[t]));
+        }
+    }
+    VEC_UNROLL
+    for (int i = 0; i < m; i++) {
+        vf e = vf_add(vf_fma(p[i], vf_mul(r[i], r[i]), r[i]), vf_set1(1.0f));
+        x[i] = vf_scale(e, n[i]);
+    }
+}
+
 VEC_INLINE vf vf_exp(vf x)
 {
-    const vf magic = vf_set1(0x1.8p23f); /* pushes the fraction out */
-    x = vf_min(vf_set1(89.0f), vf_max(vf_set1(-104.0f), x));
-    vf n = vf_sub(vf_fma(x, vf_set1(0x1.715476p+0f), magic), magic);
-    vf r = vf_fma(n, vf_set1(-0x1.62ep-1f), x);
-    r = vf_fma(n, vf_set1(-0x1.0bfbe8p-15f), r);
-    vf p = vf_set1(0x1.6d117cp-10f);
-    p = vf_fma(p, r, vf_set1(0x1.120be2p-7f));
-    p = vf_fma(p, r, vf_set1(0x1.555518p-5f));
-    p = vf_fma(p, r, vf_set1(0x1.5554dcp-3f));
-    p = vf_fma(p, r, vf_set1(0.5f));
-    vf r2 = vf_mul(r, r);
-    vf e = vf_add(vf_fma(p, r2, r), vf_set1(1.0f));
-    return vf_scale(e, n);
+    vf_exp_many(&x, 1);
+    return x;
 }
 
 /* 0.5 (1 + tanh u) = 1 / (1 + e^-2u), which does not cancel where u is very negative. */
