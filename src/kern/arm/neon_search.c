@@ -75,4 +75,5 @@ static inline vf vf_min(vf a, vf b)
 
 #include "kern/vec/vec_search.h"
 
-const ph_search ph_search_neon = {vec_search_affine, vec_search_linear, vec_search_measure};
+const ph_search ph_search_neon = {vec_search_affine, vec_search_linear, vec_search_measure,
+                                  vec_search_step};
