@@ -11,15 +11,9 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "kern/fast.h"
+#include "kern/x86/avx2_panels.h"
 
 #define PACK_INLINE static inline __attribute__((always_inline))
-#define PACK_ROWS   16 /* of a panel: two vectors of 8 */
-#define PACK_QUADS  (PH_FAST_DEPTH / 4)
-
-typedef struct pack_quads {
-    _Alignas(64) unsigned char v[PACK_QUADS][PACK_ROWS][4];
-} pack_quads;
 
 /* Where 8 rows begin; rows beyond the last are the last. */
 typedef struct pack_from {
@@ -90,7 +84,7 @@ PACK_INLINE void pack_f16_to(float *out, const pack_from *from, size_t at)
 /* --- groups of 32: block g, whose first byte is `at` ------------------------------------------ */
 
 /* Numbers l and l + 16 of a block share a byte. */
-PACK_INLINE void pack_nibbles(pack_quads *q, size_t r, const pack_from *from, size_t at, size_t g)
+PACK_INLINE void pack_nibbles(panel_quads *q, size_t r, const pack_from *from, size_t at, size_t g)
 {
     const __m256i low = pack_bytes(15);
     __m256i t[4];
@@ -103,7 +97,7 @@ PACK_INLINE void pack_nibbles(pack_quads *q, size_t r, const pack_from *from, si
 }
 
 /* The fifth bits of a block: bit l of 32 bits at `at` is number l's. */
-PACK_INLINE void pack_fifths(pack_quads *q, size_t r, const pack_from *from, size_t at, size_t g)
+PACK_INLINE void pack_fifths(panel_quads *q, size_t r, const pack_from *from, size_t at, size_t g)
 {
     const __m256i each = _mm256_set1_epi32(0x08040201), fifth = pack_bytes(16);
     const __m256i first = _mm256_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, 0, 0,
@@ -125,7 +119,7 @@ PACK_INLINE void pack_fifths(pack_quads *q, size_t r, const pack_from *from, siz
 }
 
 /* 32 bytes as they are. */
-PACK_INLINE void pack_i8(pack_quads *q, size_t r, const pack_from *from, size_t at, size_t g)
+PACK_INLINE void pack_i8(panel_quads *q, size_t r, const pack_from *from, size_t at, size_t g)
 {
     __m256i t[4];
 #pragma GCC unroll 2
@@ -139,7 +133,7 @@ PACK_INLINE void pack_i8(pack_quads *q, size_t r, const pack_from *from, size_t 
 }
 
 /* Nibbles as the values they stand for (kern/iq4.h). */
-PACK_INLINE void pack_iq4(pack_quads *q, size_t r, const pack_from *from, size_t at, size_t g)
+PACK_INLINE void pack_iq4(panel_quads *q, size_t r, const pack_from *from, size_t at, size_t g)
 {
     const __m256i values = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113));
@@ -155,7 +149,7 @@ PACK_INLINE void pack_iq4(pack_quads *q, size_t r, const pack_from *from, size_t
 
 /* Q4_K and Q5_K: run p of 64 numbers has 32 bytes of low and high nibbles; bit b of byte l at
  * `bits_at` belongs to number 32 b + l. */
-PACK_INLINE void pack_45_k(pack_quads *q, size_t r, const pack_from *from, size_t at,
+PACK_INLINE void pack_45_k(panel_quads *q, size_t r, const pack_from *from, size_t at,
                            size_t bits_at, const bool five)
 {
     const __m256i low = pack_bytes(15), fifth = pack_bytes(16);
@@ -188,7 +182,7 @@ PACK_INLINE void pack_45_k(pack_quads *q, size_t r, const pack_from *from, size_
 }
 
 /* Q6_K: number l of each half of 128 has 4 bits in byte l % 64 of 64 and 2 in byte l % 32 of 32. */
-PACK_INLINE void pack_6_k(pack_quads *q, size_t r, const pack_from *from)
+PACK_INLINE void pack_6_k(panel_quads *q, size_t r, const pack_from *from)
 {
     const __m256i low = pack_bytes(15), two = pack_bytes(0x30);
 #pragma GCC unroll 2
@@ -220,7 +214,7 @@ PACK_INLINE void pack_6_k(pack_quads *q, size_t r, const pack_from *from)
 
 /* Q2_K and Q3_K: number k has two bits in byte k / 128 * 32 + k % 32 of those at `at`; the third of
  * Q3_K is bit k / 32 of byte k % 32. */
-PACK_INLINE void pack_23_k(pack_quads *q, size_t r, const pack_from *from, size_t at,
+PACK_INLINE void pack_23_k(panel_quads *q, size_t r, const pack_from *from, size_t at,
                            const bool three)
 {
     const __m256i two = pack_bytes(3), third = pack_bytes(4);
@@ -265,7 +259,7 @@ PACK_INLINE __m256i pack_two(__m256i quads, const int first, const int second)
 }
 
 /* Scales of the sub-blocks, four to a quad, each twice: a pair of sums is multiplied with it. */
-PACK_INLINE void pack_scales(int16_t (*out)[PACK_ROWS][2], size_t r, const __m256i *quads,
+PACK_INLINE void pack_scales(int16_t (*out)[PANEL_ROWS][2], size_t r, const __m256i *quads,
                              const size_t n)
 {
 #pragma GCC unroll 16
@@ -275,7 +269,7 @@ PACK_INLINE void pack_scales(int16_t (*out)[PACK_ROWS][2], size_t r, const __m25
 }
 
 /* The same numbers times `factor`, in pairs of neighbours. */
-PACK_INLINE void pack_pairs(int16_t (*out)[PACK_ROWS][2], size_t r, const __m256i *quads,
+PACK_INLINE void pack_pairs(int16_t (*out)[PANEL_ROWS][2], size_t r, const __m256i *quads,
                             const size_t n, const int factor)
 {
 #pragma GCC unroll 8
