@@ -29,6 +29,9 @@
 #define MAX_PAIRS  1000
 #define DROP_ABOVE 0.05
 
+#define ATTN_LAYERS 8
+#define ATTN_PAGES  32
+
 typedef struct bench {
     ph_kern kern;
     ph_pool *pool;
@@ -40,6 +43,7 @@ typedef struct bench {
     unsigned char *weights; /* n_layers layers and a head */
     size_t weight_bytes, layer_bytes;
     float *x, *y, *z;
+    size_t layer; /* of attention: the next slice takes another, so that no cache holds it */
 } bench;
 
 typedef struct slice {
@@ -47,7 +51,7 @@ typedef struct slice {
     void (*work)(bench *b, const struct slice *s);
     size_t m, n, k;
     size_t n_keys;
-    unsigned char *pages[32];
+    unsigned char *pages[ATTN_PAGES];
     ph_kv_shape shape;
 } slice;
 
@@ -141,7 +145,9 @@ static void gemm_work(bench *b, const slice *s)
 
 static void attn_work(bench *b, const slice *s)
 {
+    b->layer = (b->layer + 1) % ATTN_LAYERS;
     ph_attn_job attn = {.pages = s->pages,
+                        .layer_offset = b->layer * ph_kv_layer_bytes(&s->shape),
                         .pos0 = s->n_keys - s->n,
                         .n = s->n,
                         .q = b->x,
@@ -218,8 +224,8 @@ static void bench_attn(bench *b)
     for (int type = 0; type < 3; type++) {
         slice s = {.work = attn_work, .shape = {(ph_kv_type)type, HEADS, HEADS, HEAD_DIM}};
         size_t page_bytes = ph_kv_layer_bytes(&s.shape);
-        for (size_t p = 0; p < 32; p++) {
-            s.pages[p] = ph_alloc_aligned(1, page_bytes, PH_CACHE_LINE, NULL);
+        for (size_t p = 0; p < ATTN_PAGES; p++) {
+            s.pages[p] = ph_alloc_aligned(ATTN_LAYERS, page_bytes, PH_CACHE_LINE, NULL);
             if (s.pages[p] == NULL) {
                 printf("no memory\n");
                 return;
@@ -229,19 +235,22 @@ static void bench_attn(bench *b)
                                   .k = b->x,
                                   .v = b->x,
                                   .ld_kv = HEADS * HEAD_DIM};
-            ph_kv_store(&b->work, &s.shape, &tokens, 1);
+            for (size_t l = 0; l < ATTN_LAYERS; l++) {
+                tokens.layer_offset = l * page_bytes;
+                ph_kv_store(&b->work, &s.shape, &tokens, 1);
+            }
         }
         char name[64];
         s.n_keys = s.n = BATCH;
         s.amount = 4.0 * HEADS * HEAD_DIM * BATCH * (BATCH + 1) / 2;
         snprintf(name, sizeof name, "attention %s, prompt of %d", names[type], BATCH);
         measure(b, name, &s, LIMIT_FMA);
-        s.n_keys = 2048;
+        s.n_keys = ATTN_PAGES * PH_KV_PAGE;
         s.n = 1;
-        s.amount = 32.0 * (double)page_bytes;
-        snprintf(name, sizeof name, "attention %s, depth 2048", names[type]);
+        s.amount = ATTN_PAGES * (double)page_bytes;
+        snprintf(name, sizeof name, "attention %s, depth %zu", names[type], s.n_keys);
         measure(b, name, &s, LIMIT_READ);
-        for (size_t p = 0; p < 32; p++) {
+        for (size_t p = 0; p < ATTN_PAGES; p++) {
             ph_free(s.pages[p]);
         }
     }

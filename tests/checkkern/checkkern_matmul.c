@@ -9,10 +9,6 @@
 #include "base/dtype.h"
 #include "kern/matmul.h"
 
-#define MAX_M 19
-#define MAX_N 21
-#define MAX_K 2600
-
 static size_t own_isas(check_isa isas[CHECK_ISAS_MAX])
 {
     return check_isas_by(isas, offsetof(ph_kern, quantize), offsetof(ph_kern, split));
@@ -152,7 +148,7 @@ static void shapes(void **state)
     size_t n_isas = own_isas(isas);
     ph_rng rng;
     ph_rng_seed(&rng, 10, 1);
-    static const size_t ms[] = {1, 2, 3, 4, 5, 8, 9, 12, 17};
+    static const size_t ms[] = {1, 2, 3, 4, 5, 8, 9, 12, 16, 17, 22, 31};
     static const size_t deep[] = {160, 320, 511, 512, 513, 544, 545, 1024, 2048, 1056, 1537, 2560};
     for (int q = 0; q < PH_N_QUANT; q++) {
         ph_dtype type = ph_quant_at((ph_quant_index)q)->type;
