@@ -21,7 +21,8 @@
 #define CHUNK_M        512 /* rows of x */
 #define LINE           64
 #define X_ROWS         24 /* rows of x that stay in the first-level cache: 6 or 12 KiB */
-#define FEW_MAX        4  /* rows of x */
+#define DOTS_MAX       5  /* rows of x that dots do faster than panels; */
+#define FEW_MAX        2  /* that `few` does */
 #define FEW_GRAIN      16
 #define FEW_BYTES      (128 << 10) /* of weights handed out at once: some 10 microseconds */
 #define FEW_CHUNK      64          /* rows of weights, for several blocks of few rows of x */
@@ -116,10 +117,12 @@ static void few_rows(const fast_run *run, const ph_matmul *job, size_t row, size
     }
 }
 
-/* How the job's weight is multiplied: NULL is by `few`. */
+/* How the job's weight is multiplied: NULL is by dots or `few`. */
 static const ph_panel_kind *kind_of(const fast_run *run, const ph_matmul *job)
 {
-    return run->m <= FEW_MAX ? NULL : run->work->kern->panels[ph_quant_find(job->type)->index];
+    ph_quant_index type = ph_quant_find(job->type)->index;
+    size_t few = run->work->kern->dots[type] != NULL ? DOTS_MAX : FEW_MAX;
+    return run->m <= few ? NULL : run->work->kern->panels[type];
 }
 
 /* Rows of a weight that are one item: about FEW_BYTES, or so few that several rounds over blocks of
