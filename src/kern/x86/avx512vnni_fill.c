@@ -1,6 +1,7 @@
 /* The kernels that want AVX-512 with VNNI, into the table. */
 #include "kern/x86/avx512vnni_dots_256.h"
 #include "kern/x86/avx512vnni_dots_32.h"
+#include "kern/x86/avx512vnni_panels.h"
 
 void ph_kern_fill_avx512vnni(ph_kern *kern)
 {
@@ -17,4 +18,5 @@ void ph_kern_fill_avx512vnni(ph_kern *kern)
     kern->dots[PH_QUANT_Q5_K] = vnni_dots_q5_k;
     kern->dots[PH_QUANT_Q6_K] = vnni_dots_q6_k;
     kern->dots[PH_QUANT_IQ4_XS] = vnni_dots_iq4_xs;
+    vp_fill(kern);
 }

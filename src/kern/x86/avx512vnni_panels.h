@@ -1,0 +1,303 @@
+/* Many rows of activations with AVX-512 and VNNI. Contract: kern/fast.h. The panels are the byte
+ * panels of AVX2 (avx2_panels.h), whose 16 rows are the lanes of one vector: vpdpbusd multiplies
+ * four unsigned numbers of each row with four of x and adds them up in 32 bits. A sum begins with
+ * -offset times the sum of x, so that the format's sign costs nothing; sub-blocks are multiplied
+ * with their integer scale in 32 bits.
+ *
+ * Bounds: a sub-block's sum is at most 32 * 255 * 127 < 2^20 before and 32 * 128 * 127 < 2^19
+ * behind its offset; times a scale (at most 128) and over 256 numbers below 2^29.
+ */
+#ifndef PH_KERN_X86_AVX512VNNI_PANELS_H
+#define PH_KERN_X86_AVX512VNNI_PANELS_H
+
+#include "kern/x86/simd512.h"
+
+#include "kern/kern.h"
+#include "kern/x86/avx2_panels.h"
+
+#define VP_INLINE static inline __attribute__((always_inline))
+#define VP_ROWS   8 /* rows of x: 8 sums of sub-blocks, 8 of superblocks */
+
+/* Of a format of superblocks. */
+typedef struct vp_shape {
+    int sub;     /* numbers that share a scale: 16 or 32 */
+    bool signs;  /* it has an offset */
+    int min_sub; /* numbers that share a min; 0: there are none */
+} vp_shape;
+
+VP_INLINE __m512i vp_all_of(const void *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+
+VP_INLINE __m512i vp_load(const void *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+/* s[i] += products of n quads, from w and x on. */
+VP_INLINE void vp_multiply(__m512i s[VP_ROWS], const unsigned char (*w)[PANEL_ROWS][4],
+                           const int8_t *x, const int m, const int n)
+{
+#pragma GCC unroll 8
+    for (int t = 0; t < n; t++) {
+        __m512i quads = vp_load(w[t]);
+#pragma GCC unroll 8
+        for (int i = 0; i < m; i++) {
+            s[i] = _mm512_dpbusd_epi32(s[i], quads, vp_all_of(x + i * PH_FAST_DEPTH + 4 * t));
+        }
+    }
+}
+
+/* y += sums * d * scale of x; or -=, with mins. */
+VP_INLINE void vp_add(float *y, const __m512i s[VP_ROWS], const float *d, const float *scale,
+                      const int m, const bool minus)
+{
+    __m512 rows = _mm512_loadu_ps(d);
+#pragma GCC unroll 8
+    for (int i = 0; i < m; i++) {
+        __m512 by = _mm512_mul_ps(rows, _mm512_set1_ps(scale[i * PH_FAST_GROUPS]));
+        __m512 sum = _mm512_cvtepi32_ps(s[i]), old = _mm512_loadu_ps(y + i * PANEL_ROWS);
+        _mm512_storeu_ps(y + i * PANEL_ROWS,
+                         minus ? _mm512_fnmadd_ps(sum, by, old) : _mm512_fmadd_ps(sum, by, old));
+    }
+}
+
+/* Sums of 32 numbers of a row of x in one step, times `by`. */
+VP_INLINE void vp_sums_of_32(int32_t out[PH_FAST_GROUPS], const int16_t *sums, int by)
+{
+    __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)sums);
+    _mm256_storeu_si256((__m256i *)(void *)out, _mm256_madd_epi16(v, _mm256_set1_epi16((short)by)));
+}
+
+VP_INLINE void vp_sums_of_16(int32_t out[PH_FAST_SUBS], const int16_t *sums, int by)
+{
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; h++) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(sums + 8 * h));
+        __m256i wide = _mm256_mullo_epi32(_mm256_cvtepi16_epi32(v), _mm256_set1_epi32(by));
+        _mm256_storeu_si256((__m256i *)(void *)(out + 8 * h), wide);
+    }
+}
+
+/* Mins times sums of x, of the superblock. */
+VP_INLINE void vp_subtract_mins(float *y, const byte_panel *panel, const int16_t *sums,
+                                const float *scale, const int m, const int min_sub)
+{
+    int16_t of_32[VP_ROWS][PH_FAST_GROUPS];
+    __m512i s[VP_ROWS];
+#pragma GCC unroll 8
+    for (int i = 0; i < m; i++) {
+        const int16_t *from = sums + i * PH_FAST_SUBS;
+        s[i] = _mm512_setzero_si512();
+        for (int b = 0; min_sub == 32 && b < PH_FAST_GROUPS; b++) {
+            of_32[i][b] = (int16_t)(from[2 * b] + from[2 * b + 1]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int p = 0; p < PH_FAST_DEPTH / min_sub / 2; p++) {
+        __m512i pairs = vp_load(panel->min[p]);
+#pragma GCC unroll 8
+        for (int i = 0; i < m; i++) {
+            const int16_t *at = min_sub == 32 ? &of_32[i][2 * p] : sums + i * PH_FAST_SUBS + 2 * p;
+            s[i] = _mm512_dpwssd_epi32(s[i], pairs, vp_all_of(at));
+        }
+    }
+    vp_add(y, s, panel->dmin[0], scale, m, true);
+}
+
+VP_INLINE void vp_256(const ph_panel_tile *t, size_t row, const int m, const vp_shape f, int offset)
+{
+    const byte_panel *panel = t->panel;
+    const int8_t *x = t->q8 + row * PH_FAST_DEPTH;
+    const int16_t *sums = t->sums + row * PH_FAST_SUBS;
+    const float *scale = t->scale + row * PH_FAST_GROUPS;
+    float *y = t->y + row * PANEL_ROWS;
+    int32_t starts[VP_ROWS][PH_FAST_SUBS];
+    __m512i s[VP_ROWS], all[VP_ROWS];
+#pragma GCC unroll 8
+    for (int i = 0; i < m; i++) {
+        all[i] = _mm512_setzero_si512();
+        if (f.signs && f.sub == 32) {
+            vp_sums_of_32(starts[i], sums + i * PH_FAST_SUBS, -offset);
+        } else if (f.signs) {
+            vp_sums_of_16(starts[i], sums + i * PH_FAST_SUBS, -offset);
+        }
+    }
+    for (int b = 0; b < PH_FAST_DEPTH / f.sub; b++) {
+#pragma GCC unroll 8
+        for (int i = 0; i < m; i++) {
+            s[i] = f.signs ? _mm512_set1_epi32(starts[i][b]) : _mm512_setzero_si512();
+        }
+        vp_multiply(s, panel->q.v + b * f.sub / 4, x + b * f.sub, m, f.sub / 4);
+        __m512i by = _mm512_slli_epi32(vp_load(panel->scale[b]), 16);
+        by = _mm512_srai_epi32(by, 16);
+#pragma GCC unroll 8
+        for (int i = 0; i < m; i++) {
+            all[i] = _mm512_add_epi32(all[i], _mm512_mullo_epi32(s[i], by));
+        }
+    }
+    vp_add(y, all, panel->d[0], scale, m, false);
+    if (f.min_sub != 0) {
+        vp_subtract_mins(y, panel, sums, scale, m, f.min_sub);
+    }
+}
+
+VP_INLINE void vp_32(const ph_panel_tile *t, size_t row, const int m, const bool has_min,
+                     int offset)
+{
+    const byte_panel *panel = t->panel;
+    const float *scale = t->scale + row * PH_FAST_GROUPS;
+    const int8_t *x = t->q8 + row * PH_FAST_DEPTH;
+    float *y = t->y + row * PANEL_ROWS;
+    int32_t sums[VP_ROWS][PH_FAST_GROUPS];
+    __m512i s[VP_ROWS];
+#pragma GCC unroll 8
+    for (int i = 0; i < m; i++) {
+        vp_sums_of_32(sums[i], t->sums + (row + (size_t)i) * PH_FAST_SUBS, has_min ? 1 : -offset);
+    }
+    for (size_t g = 0; g < t->k / 32; g++) {
+#pragma GCC unroll 8
+        for (int i = 0; i < m; i++) {
+            s[i] = has_min ? _mm512_setzero_si512() : _mm512_set1_epi32(sums[i][g]);
+        }
+        vp_multiply(s, panel->q.v + g * 8, x + g * 32, m, 8);
+        vp_add(y, s, panel->d[g], scale + g, m, false);
+        if (has_min) {
+#pragma GCC unroll 8
+            for (int i = 0; i < m; i++) {
+                s[i] = _mm512_set1_epi32(sums[i][g]);
+            }
+            vp_add(y, s, panel->dmin[g], scale + g, m, true);
+        }
+    }
+}
+
+/* All rows of a tile, in tiles as equal as possible. */
+#define VP_EACH(at, ...)                                                                           \
+    do {                                                                                           \
+        size_t n_tiles = (t->m + VP_ROWS - 1) / VP_ROWS, row = 0;                                  \
+        for (size_t i = 0; i < n_tiles; i++) {                                                     \
+            size_t m = (t->m - row + n_tiles - i - 1) / (n_tiles - i);                             \
+            switch (m) {                                                                           \
+            case 8:                                                                                \
+                at(t, row, 8, __VA_ARGS__);                                                        \
+                break;                                                                             \
+            case 7:                                                                                \
+                at(t, row, 7, __VA_ARGS__);                                                        \
+                break;                                                                             \
+            case 6:                                                                                \
+                at(t, row, 6, __VA_ARGS__);                                                        \
+                break;                                                                             \
+            case 5:                                                                                \
+                at(t, row, 5, __VA_ARGS__);                                                        \
+                break;                                                                             \
+            case 4:                                                                                \
+                at(t, row, 4, __VA_ARGS__);                                                        \
+                break;                                                                             \
+            case 3:                                                                                \
+                at(t, row, 3, __VA_ARGS__);                                                        \
+                break;                                                                             \
+            case 2:                                                                                \
+                at(t, row, 2, __VA_ARGS__);                                                        \
+                break;                                                                             \
+            default:                                                                               \
+                at(t, row, 1, __VA_ARGS__);                                                        \
+                break;                                                                             \
+            }                                                                                      \
+            row += m;                                                                              \
+        }                                                                                          \
+    } while (0)
+
+/* Compiled once for formats that differ only in their offset. */
+static void vp_blocks(const ph_panel_tile *t, int offset)
+{
+    VP_EACH(vp_32, false, offset);
+}
+
+static void vp_subs_of_16(const ph_panel_tile *t, int offset)
+{
+    const vp_shape f = {.sub = 16, .signs = true};
+    VP_EACH(vp_256, f, offset);
+}
+
+static void vp_multiply_q8_0(const ph_panel_tile *t) /* and IQ4_NL */
+{
+    vp_blocks(t, 128);
+}
+
+static void vp_multiply_q4_0(const ph_panel_tile *t)
+{
+    vp_blocks(t, 8);
+}
+
+static void vp_multiply_q5_0(const ph_panel_tile *t)
+{
+    vp_blocks(t, 16);
+}
+
+static void vp_multiply_q4_1(const ph_panel_tile *t) /* and Q5_1 */
+{
+    VP_EACH(vp_32, true, 0);
+}
+
+static void vp_multiply_q2_k(const ph_panel_tile *t)
+{
+    const vp_shape f = {.sub = 16, .min_sub = 16};
+    VP_EACH(vp_256, f, 0);
+}
+
+static void vp_multiply_q3_k(const ph_panel_tile *t)
+{
+    vp_subs_of_16(t, 4);
+}
+
+static void vp_multiply_q4_k(const ph_panel_tile *t) /* and Q5_K */
+{
+    const vp_shape f = {.sub = 32, .min_sub = 32};
+    VP_EACH(vp_256, f, 0);
+}
+
+static void vp_multiply_q6_k(const ph_panel_tile *t)
+{
+    vp_subs_of_16(t, 32);
+}
+
+static void vp_multiply_iq4_xs(const ph_panel_tile *t)
+{
+    const vp_shape f = {.sub = 32, .signs = true};
+    VP_EACH(vp_256, f, 128);
+}
+
+#define VP_KIND(pack, multiply)                                                                    \
+    {                                                                                              \
+        PANEL_ROWS, sizeof(byte_panel), ph_avx2_pack_##pack, multiply                              \
+    }
+
+static const ph_panel_kind vp_kinds[PH_N_QUANT] = {
+    [PH_QUANT_Q8_0] = VP_KIND(q8_0_bytes, vp_multiply_q8_0),
+    [PH_QUANT_Q4_0] = VP_KIND(q4_0, vp_multiply_q4_0),
+    [PH_QUANT_Q4_1] = VP_KIND(q4_1, vp_multiply_q4_1),
+    [PH_QUANT_Q5_0] = VP_KIND(q5_0, vp_multiply_q5_0),
+    [PH_QUANT_Q5_1] = VP_KIND(q5_1, vp_multiply_q4_1),
+    [PH_QUANT_Q2_K] = VP_KIND(q2_k, vp_multiply_q2_k),
+    [PH_QUANT_Q3_K] = VP_KIND(q3_k, vp_multiply_q3_k),
+    [PH_QUANT_Q4_K] = VP_KIND(q4_k, vp_multiply_q4_k),
+    [PH_QUANT_Q5_K] = VP_KIND(q5_k, vp_multiply_q4_k),
+    [PH_QUANT_Q6_K] = VP_KIND(q6_k, vp_multiply_q6_k),
+    [PH_QUANT_IQ4_NL] = VP_KIND(iq4_nl_bytes, vp_multiply_q8_0),
+    [PH_QUANT_IQ4_XS] = VP_KIND(iq4_xs_bytes, vp_multiply_iq4_xs),
+};
+
+VP_INLINE void vp_fill(ph_kern *kern)
+{
+    for (int i = 0; i < PH_N_QUANT; i++) {
+        if (vp_kinds[i].rows != 0) {
+            kern->panels[i] = &vp_kinds[i];
+        }
+    }
+}
+
+#endif
