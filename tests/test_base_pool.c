@@ -190,6 +190,47 @@ static void test_items_again(void **state)
     ph_pool_free(all.pool);
 }
 
+static void count_item(void *arg, int thread, int n_threads)
+{
+    items *all = arg;
+    size_t item;
+    (void)n_threads;
+    while (ph_pool_next(all->pool, thread, &item)) {
+        atomic_fetch_add(&all->taken[item], 1);
+    }
+}
+
+static void count_thread(void *arg, int thread, int n_threads)
+{
+    items *all = arg;
+    (void)n_threads;
+    atomic_fetch_add(&all->taken[thread], 1);
+}
+
+/* Workers that are left out of several runs while they stand between looking at the generation and
+ * joining it: more threads than cores, runs that are over at once. Every thread is in each run that
+ * wants all of them, once. */
+static void test_left_out(void **state)
+{
+    (void)state;
+    enum { THREADS = 9 };
+    static items all;
+    all = (items){.busy = -1};
+    assert_int_equal(ph_pool_new(&all.pool, THREADS, NULL), PHIAL_OK);
+    for (int run = 0; run < 3000; run++) {
+        for (int i = 0; i < 5; i++)
+            ph_pool_run_items(all.pool, 1, count_item, &all);
+        assert_int_equal(atomic_load(&all.taken[0]), 5);
+        atomic_store(&all.taken[0], 0);
+        ph_pool_run(all.pool, count_thread, &all);
+        for (int t = 0; t < THREADS; t++) {
+            assert_int_equal(atomic_load(&all.taken[t]), 1);
+            atomic_store(&all.taken[t], 0);
+        }
+    }
+    ph_pool_free(all.pool);
+}
+
 static void sleep_a_little(void *arg, int thread, int n_threads)
 {
     (void)n_threads;
@@ -275,11 +316,11 @@ static void test_clock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_split),          cmocka_unit_test(test_runs_follow_each_other),
-        cmocka_unit_test(test_tickets),        cmocka_unit_test(test_sleep_and_wake),
-        cmocka_unit_test(test_items),          cmocka_unit_test(test_items_again),
-        cmocka_unit_test(test_pool_arguments), cmocka_unit_test(test_mutex),
-        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_split),    cmocka_unit_test(test_runs_follow_each_other),
+        cmocka_unit_test(test_tickets),  cmocka_unit_test(test_sleep_and_wake),
+        cmocka_unit_test(test_items),    cmocka_unit_test(test_items_again),
+        cmocka_unit_test(test_left_out), cmocka_unit_test(test_pool_arguments),
+        cmocka_unit_test(test_mutex),    cmocka_unit_test(test_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

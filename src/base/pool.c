@@ -148,7 +148,8 @@ static void *worker_main(void *arg)
         wait_until(pool, &pool->wake, new_generation, joined);
         unsigned now = atomic_load(&pool->generation);
         joined = atomic_load(&w->joined);
-        if (joined == now || !atomic_compare_exchange_strong(&w->joined, &joined, now)) {
+        /* Left out of this run, or even of later ones since the look at the generation. */
+        if ((int)(now - joined) <= 0 || !atomic_compare_exchange_strong(&w->joined, &joined, now)) {
             continue;
         }
         joined = now;
