@@ -94,94 +94,81 @@ static void gather(const attn_run *run, float *dst, const float *src, size_t ld,
     memset(dst + n * d, 0, (round_up(n, BLOCK) - n) * d * sizeof *dst);
 }
 
-typedef struct product {
-    float *c;
-    const float *a, *b;
-    size_t ldc, m, n, k;
-    size_t c_step, b_step; /* from one panel of columns to the next */
-    bool add;
-} product;
+/* A block of scores, of which n queries are real. On the diagonal, tiles that
+ * the mask would empty are left out: what they would hold is neither made nor read. */
+typedef struct block {
+    size_t n;
+    bool diagonal;
+} block;
 
-/* BLOCK or d rows by panels of columns. c_step is gemm_n for a matrix with rows. */
-static void multiply(const ph_kern *kern, const product *p, bool a_in_panels)
+static size_t least(size_t a, size_t b)
 {
-    size_t panel = (size_t)BLOCK * kern->gemm_n;
-    for (size_t j = 0, jp = 0; j < p->n; j += kern->gemm_n, jp++) {
-        for (size_t i = 0; i < p->m; i += kern->gemm_m) {
-            float *c = p->c + jp * p->c_step + i * p->ldc;
-            ph_gemm_tile tile = {
-                .c = c,
-                .a = p->a + i * (a_in_panels ? kern->gemm_n : p->k),
-                .b = p->b + jp * p->b_step,
-                .from = p->add ? c : NULL,
-                .ldc = p->ldc,
-                .ld_from = p->ldc,
-                .panel = panel,
-                .m = kern->gemm_m,
-                .n = kern->gemm_n,
-                .k = p->k,
-            };
-            if (a_in_panels) {
-                kern->gemm_panels(&tile);
-            } else {
-                kern->gemm(&tile);
+    return a < b ? a : b;
+}
+
+/* Keys that the tile of queries from i on may see, in whole panels. */
+static size_t seen_by(const ph_kern *kern, block b, size_t i)
+{
+    return b.diagonal ? least(BLOCK, round_up(i + kern->gemm_m, kern->gemm_n)) : BLOCK;
+}
+
+/* s = a b^T, both [BLOCK][d] packed by rows, into panels. */
+static void scores(const attn_run *run, float *s, const float *a, const float *b, block at)
+{
+    const ph_kern *kern = &run->t->kern;
+    size_t w = kern->gemm_n;
+    ph_gemm_tile t = {.ldc = w, .m = kern->gemm_m, .n = w, .k = run->d};
+    for (size_t j = 0; j < BLOCK; j += w) {
+        for (size_t i = 0; i < at.n; i += kern->gemm_m) {
+            if (seen_by(kern, at, i) > j) {
+                t.c = s + j * BLOCK + i * w;
+                t.a = a + i * run->d;
+                t.b = b + j * run->d;
+                kern->gemm(&t);
             }
         }
     }
 }
 
-/* s = a b^T, both [BLOCK][d] packed by rows, into panels. */
-static void scores(const attn_run *run, float *s, const float *a, const float *b)
+/* c [BLOCK][wide] (+)= s b, s in panels, b [BLOCK][d] packed by columns. */
+static void times_rows(const attn_run *run, float *c, const float *s, const float *b, block at,
+                       bool add)
 {
     const ph_kern *kern = &run->t->kern;
     size_t w = kern->gemm_n;
-    multiply(kern,
-             &(product){.c = s,
-                        .a = a,
-                        .b = b,
-                        .ldc = w,
-                        .m = BLOCK,
-                        .n = BLOCK,
-                        .k = run->d,
-                        .c_step = BLOCK * w,
-                        .b_step = run->d * w},
-             false);
-}
-
-/* c [BLOCK][wide] (+)= s b, s in panels, b [BLOCK][d] packed by columns. */
-static void times_rows(const attn_run *run, float *c, const float *s, const float *b, bool add)
-{
-    const ph_kern *kern = &run->t->kern;
-    multiply(kern,
-             &(product){.c = c,
-                        .a = s,
-                        .b = b,
-                        .ldc = run->wide,
-                        .m = BLOCK,
-                        .n = run->wide,
-                        .k = BLOCK,
-                        .c_step = kern->gemm_n,
-                        .b_step = BLOCK * kern->gemm_n,
-                        .add = add},
-             true);
+    ph_gemm_tile t = {
+        .ldc = run->wide, .ld_from = run->wide, .panel = BLOCK * w, .m = kern->gemm_m, .n = w};
+    for (size_t j = 0; j < run->wide; j += w) {
+        for (size_t i = 0; i < at.n; i += kern->gemm_m) {
+            t.c = c + i * run->wide + j;
+            t.from = add ? t.c : NULL;
+            t.a = s + i * w;
+            t.b = b + j * BLOCK;
+            t.k = seen_by(kern, at, i);
+            kern->gemm_panels(&t);
+        }
+    }
 }
 
 /* c [tall][BLOCK] (+)= a^T s, a [BLOCK][d] packed by columns, s in panels. */
-static void times_cols(const attn_run *run, float *c, const float *a, const float *s, bool add)
+static void times_cols(const attn_run *run, float *c, const float *a, const float *s, block at,
+                       bool add)
 {
     const ph_kern *kern = &run->t->kern;
-    multiply(kern,
-             &(product){.c = c,
-                        .a = a,
-                        .b = s,
-                        .ldc = BLOCK,
-                        .m = run->tall,
-                        .n = BLOCK,
-                        .k = BLOCK,
-                        .c_step = kern->gemm_n,
-                        .b_step = BLOCK * kern->gemm_n,
-                        .add = add},
-             false);
+    size_t w = kern->gemm_n;
+    ph_gemm_tile t = {.ldc = BLOCK, .ld_from = BLOCK, .m = kern->gemm_m, .n = w};
+    for (size_t j = 0; j < BLOCK; j += w) {
+        /* Queries before the panel's first key see none of it. */
+        size_t first = at.diagonal ? j : 0;
+        for (size_t i = 0; i < run->tall && first < at.n; i += kern->gemm_m) {
+            t.c = c + i * BLOCK + j;
+            t.from = add ? t.c : NULL;
+            t.a = a + i * BLOCK + first * kern->gemm_m;
+            t.b = s + j * BLOCK + first * w;
+            t.k = at.n - first;
+            kern->gemm(&t);
+        }
+    }
 }
 
 /* Blocks of n rows: as the first operand (gemm_m wide panels) or the second, by rows or columns. */
@@ -202,18 +189,18 @@ static void pack_cols(const attn_run *run, float *dst, const float *src, size_t 
 
 /* --- forwards --------------------------------------------------------------------------------- */
 
-static void probs_block(const attn_run *run, attn_room *r, size_t first, size_t n, bool diagonal)
+static void probs_block(const attn_run *run, attn_room *r, size_t first, block at)
 {
     const ph_kern *kern = &run->t->kern;
     float scale = 1.0f / sqrtf((float)run->d);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < at.n; i++) {
         ph_score_row row = {
             .s = r->s + i * kern->gemm_n,
             .max = r->max + first + i,
             .sum = r->sum + first + i,
             .panel = BLOCK * kern->gemm_n,
-            .n = diagonal ? i + 1 : BLOCK,
-            .n_padded = BLOCK,
+            .n = at.diagonal ? i + 1 : BLOCK,
+            .n_padded = seen_by(kern, at, i / kern->gemm_m * kern->gemm_m),
             .scale = scale,
         };
         float factor = kern->attn_probs(&row);
@@ -237,9 +224,10 @@ static void forward_head(const attn_run *run, attn_room *r, ph_train_span e, siz
             r->sum[i] = 0;
         }
         for (size_t j0 = 0; j0 <= i0; j0 += BLOCK) {
-            scores(run, r->s, r->q_rows + i0 * d, r->k_rows + j0 * d);
-            probs_block(run, r, i0, n, j0 == i0);
-            times_rows(run, r->dq, r->s, r->v_cols + j0 * wide, true);
+            block at = {n, j0 == i0};
+            scores(run, r->s, r->q_rows + i0 * d, r->k_rows + j0 * d, at);
+            probs_block(run, r, i0, at);
+            times_rows(run, r->dq, r->s, r->v_cols + j0 * wide, at, true);
         }
         for (size_t i = 0; i < n; i++) {
             float *out = run->kept->o + (e.first + i0 + i) * t->n_q + head * d;
@@ -263,8 +251,14 @@ static void deltas(const attn_run *run, attn_room *r, ph_train_span e, size_t he
         const float *o = run->kept->o + (e.first + i) * t->n_q + head * run->d;
         const float *d_o = r->d_o + i * run->d;
         float lanes[PH_DOT_LANES] = {0}, sum = 0;
-        for (size_t c = 0; c < run->d; c++) {
-            lanes[c % PH_DOT_LANES] += o[c] * d_o[c];
+        size_t c = 0;
+        for (; c + PH_DOT_LANES <= run->d; c += PH_DOT_LANES) {
+            for (size_t l = 0; l < PH_DOT_LANES; l++) {
+                lanes[l] += o[c + l] * d_o[c + l];
+            }
+        }
+        for (size_t l = 0; c + l < run->d; l++) {
+            lanes[l] += o[c + l] * d_o[c + l];
         }
         for (size_t l = 0; l < PH_DOT_LANES; l++) {
             sum += lanes[l];
@@ -274,21 +268,22 @@ static void deltas(const attn_run *run, attn_room *r, ph_train_span e, size_t he
     }
 }
 
-static void grad_block(const attn_run *run, attn_room *r, size_t first, size_t n, bool diagonal)
+/* Rows behind the end that share a tile with real ones are emptied. */
+static void grad_block(const attn_run *run, attn_room *r, size_t first, block at)
 {
     const ph_kern *kern = &run->t->kern;
     float scale = 1.0f / sqrtf((float)run->d);
-    for (size_t i = 0; i < BLOCK; i++) {
+    for (size_t i = 0; i < round_up(at.n, kern->gemm_m); i++) {
         ph_score_row row = {
             .s = r->s + i * kern->gemm_n,
             .ds = r->ds + i * kern->gemm_n,
             .max = r->max + first + i,
             .sum = r->sum + first + i,
             .panel = BLOCK * kern->gemm_n,
-            .n = i >= n     ? 0
-                 : diagonal ? i + 1
-                            : BLOCK,
-            .n_padded = BLOCK,
+            .n = i >= at.n     ? 0
+                 : at.diagonal ? i + 1
+                               : BLOCK,
+            .n_padded = seen_by(kern, at, i / kern->gemm_m * kern->gemm_m),
             .scale = scale,
         };
         kern->attn_grad(&row);
@@ -316,12 +311,13 @@ static void backward_head(const attn_run *run, attn_room *r, ph_train_span e, si
     for (size_t j0 = 0; j0 < e.n; j0 += BLOCK) {
         for (size_t i0 = j0; i0 < e.n; i0 += BLOCK) {
             size_t n = e.n - i0 < BLOCK ? e.n - i0 : BLOCK;
-            scores(run, r->s, r->q_rows + i0 * d, r->k_rows + j0 * d);
-            scores(run, r->ds, r->o_rows + i0 * d, r->v_rows + j0 * d);
-            grad_block(run, r, i0, n, i0 == j0);
-            times_cols(run, r->dv, r->o_cols + i0 * tall, r->s, i0 > j0);
-            times_cols(run, r->dk, r->q_cols + i0 * tall, r->ds, i0 > j0);
-            times_rows(run, r->dq + i0 * wide, r->ds, r->k_cols + j0 * wide, j0 > 0);
+            block at = {n, i0 == j0};
+            scores(run, r->s, r->q_rows + i0 * d, r->k_rows + j0 * d, at);
+            scores(run, r->ds, r->o_rows + i0 * d, r->v_rows + j0 * d, at);
+            grad_block(run, r, i0, at);
+            times_cols(run, r->dv, r->o_cols + i0 * tall, r->s, at, i0 > j0);
+            times_cols(run, r->dk, r->q_cols + i0 * tall, r->ds, at, i0 > j0);
+            times_rows(run, r->dq + i0 * wide, r->ds, r->k_cols + j0 * wide, at, j0 > 0);
         }
         size_t n = e.n - j0 < BLOCK ? e.n - j0 : BLOCK;
         float *dk = dz + j0 * ld + t->n_q + kv_head * d;
