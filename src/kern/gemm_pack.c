@@ -6,6 +6,8 @@
 
 #include "kern/sgemm.h"
 
+#define AHEAD 12 /* rows asked for ahead of time */
+
 typedef float f4 __attribute__((vector_size(16)));
 
 static inline f4 load4(const float *p)
@@ -94,12 +96,16 @@ void ph_pack_rows(float *dst, const float *src, size_t ld, size_t n, size_t k, s
     }
 }
 
-/* Depth outside: a row of the source is read once, in order. */
+/* Depth outside: a row of the source is read once, in order. Rows are too short and too far apart
+ * for the hardware to see the next one coming. */
 static inline void whole_cols(float *dst, const float *src, size_t ld, size_t n, size_t k, size_t w)
 {
     for (size_t p = 0; p < k; p++) {
         const float *row = src + p * ld;
         float *out = dst + p * w;
+        for (size_t j = 0; p + AHEAD < k && j < n; j += 16) {
+            __builtin_prefetch(row + AHEAD * ld + j);
+        }
         for (size_t j = 0; j + w <= n; j += w, out += w * k) {
             memcpy(out, row + j, w * sizeof *out);
         }

@@ -56,18 +56,49 @@ static void measure(void *arg, int thread, int n_threads)
     }
 }
 
-/* In the order of PyTorch's operations. */
+#define GROUP 16
+
+typedef struct group {
+    float p[GROUP], g[GROUP], m[GROUP], v[GROUP];
+} group;
+
+/* In the order of PyTorch's operations. The number of them is known, so that compilers use vectors.
+ */
+static inline void update_group(const update_run *run, group *x, float keep)
+{
+    for (size_t i = 0; i < GROUP; i++) {
+        float d = x->g[i] * run->scale;
+        x->m[i] += (d - x->m[i]) * run->one_minus_beta1;
+        x->v[i] = x->v[i] * run->beta2 + d * d * run->one_minus_beta2;
+        float root = sqrtf(x->v[i]) / run->root_correction + run->eps;
+        x->p[i] = x->p[i] * keep - run->step_size * (x->m[i] / root);
+    }
+}
+
+/* n numbers from `at` on, at most GROUP. */
+static inline void update_at(const update_run *run, size_t at, size_t n, float keep)
+{
+    const ph_trainee *t = run->t;
+    group x = {{0}, {0}, {0}, {0}};
+    memcpy(x.p, t->value + at, n * sizeof(float));
+    memcpy(x.g, t->grad + at, n * sizeof(float));
+    memcpy(x.m, t->m + at, n * sizeof(float));
+    memcpy(x.v, t->v + at, n * sizeof(float));
+    update_group(run, &x, keep);
+    memcpy(t->value + at, x.p, n * sizeof(float));
+    memcpy(t->m + at, x.m, n * sizeof(float));
+    memcpy(t->v + at, x.v, n * sizeof(float));
+    memset(t->grad + at, 0, n * sizeof(float));
+}
+
 static void update_chunk(const update_run *run, size_t first, size_t n, float keep)
 {
-    float *p = run->t->value + first, *g = run->t->grad + first;
-    float *m = run->t->m + first, *v = run->t->v + first;
-    for (size_t i = 0; i < n; i++) {
-        float d = g[i] * run->scale;
-        m[i] += (d - m[i]) * run->one_minus_beta1;
-        v[i] = v[i] * run->beta2 + d * d * run->one_minus_beta2;
-        float root = sqrtf(v[i]) / run->root_correction + run->eps;
-        p[i] = p[i] * keep - run->step_size * (m[i] / root);
-        g[i] = 0;
+    size_t i = 0;
+    for (; i + GROUP <= n; i += GROUP) {
+        update_at(run, first + i, GROUP, keep);
+    }
+    if (i < n) {
+        update_at(run, first + i, n - i, keep);
     }
 }
 

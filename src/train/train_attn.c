@@ -205,8 +205,10 @@ static void probs_block(const attn_run *run, attn_room *r, size_t first, block a
         };
         float factor = kern->attn_probs(&row);
         float *out = r->dq + i * run->wide;
-        for (size_t c = 0; c < run->wide; c++) {
-            out[c] *= factor;
+        for (size_t c = 0; factor != 1.0f && c < run->wide; c += 8) {
+            for (size_t l = 0; l < 8; l++) {
+                out[c + l] *= factor;
+            }
         }
     }
 }
@@ -290,14 +292,18 @@ static void grad_block(const attn_run *run, attn_room *r, size_t first, block at
     }
 }
 
-/* Rows of dst (+)= columns of src [tall][BLOCK]. */
+/* Rows of dst (+)= columns of src [tall][BLOCK], a cache line of a column at a time. */
 static void scatter_cols(const attn_run *run, float *dst, size_t ld, const float *src, size_t n,
                          bool add)
 {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t first = 0; first < n; first += 16) {
+        size_t rows = least(n - first, 16);
         for (size_t c = 0; c < run->d; c++) {
-            float *to = dst + i * ld + c;
-            *to = add ? *to + src[c * BLOCK + i] : src[c * BLOCK + i];
+            const float *from = src + c * BLOCK + first;
+            float *to = dst + first * ld + c;
+            for (size_t i = 0; i < rows; i++) {
+                to[i * ld] = add ? to[i * ld] + from[i] : from[i];
+            }
         }
     }
 }
