@@ -141,8 +141,8 @@ void ph_pack_cols(float *dst, const float *src, size_t ld, size_t n, size_t k, s
 
 static inline uint32_t round_bits(uint32_t u)
 {
-    uint32_t quiet = (u & 0x7fffffffu) > 0x7f800000u ? 0x400000u : 0x7fffu + (u >> 16 & 1u);
-    return (u + quiet) & 0xffff0000u;
+    bool is_nan = (u & 0x7fffffffu) > 0x7f800000u;
+    return (is_nan ? u | 0x400000u : u + 0x7fffu + (u >> 16 & 1u)) & 0xffff0000u;
 }
 
 void ph_round_bf16(float *x, size_t n)
