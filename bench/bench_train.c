@@ -46,16 +46,17 @@ static double cpu_seconds(void)
 }
 
 /* One example: its tokens but the last, and their followers as targets. */
-static void add_example(bench *b, char *line)
+static void add_example(bench *b, const char *line)
 {
     uint32_t before = 0;
     bool first = true;
     size_t begin = b->batch.n;
-    for (char *word = strtok(line, " \t\r"); word != NULL; word = strtok(NULL, " \t\r")) {
+    while (*(line += strspn(line, " \t\r")) != '\0') {
+        size_t length = strcspn(line, " \t\r");
         uint64_t id;
-        if (!ph_str_parse_u64(ph_str_from(word), &id) || id >= UINT32_MAX ||
+        if (!ph_str_parse_u64((ph_str){line, length}, &id) || id >= UINT32_MAX ||
             b->batch.n == TOKENS_MAX) {
-            fprintf(stderr, "bench_train: '%.20s' is no token, or too many tokens\n", word);
+            fprintf(stderr, "bench_train: '%.20s' is no token, or too many tokens\n", line);
             exit(1);
         }
         if (!first) {
@@ -64,6 +65,7 @@ static void add_example(bench *b, char *line)
         }
         before = (uint32_t)id;
         first = false;
+        line += length;
     }
     if (b->batch.n > begin) {
         b->starts[b->batch.n_examples++] = (uint32_t)begin;
