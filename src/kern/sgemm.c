@@ -50,11 +50,10 @@ phial_status ph_gemm_room_open(ph_gemm_room *room, const ph_kern *kern, ph_pool 
     room->b_floats = need > B_FLOATS ? need : B_FLOATS;
     /* A's panels, and the rows of one before they are packed. */
     room->a_floats = (block_rows_max(kern) + kern->gemm_m) * PH_GEMM_DEPTH;
-    room->b = ph_alloc_aligned(room->b_floats, sizeof *room->b, PH_CACHE_LINE, err);
-    room->a = room->b == NULL
-                  ? NULL
-                  : ph_alloc_aligned((size_t)ph_pool_threads(pool),
-                                     room->a_floats * sizeof *room->a, PH_CACHE_LINE, err);
+    room->b = ph_alloc_large(room->b_floats, sizeof *room->b, err);
+    room->a = room->b == NULL ? NULL
+                              : ph_alloc_large((size_t)ph_pool_threads(pool),
+                                               room->a_floats * sizeof *room->a, err);
     if (room->a == NULL) {
         ph_gemm_room_close(room);
         return PHIAL_ERR_NO_MEMORY;
@@ -152,6 +151,17 @@ static void pack_a(const gemm_run *run, float *dst, size_t row, size_t m, size_t
 
 /* --- products --------------------------------------------------------------------------------- */
 
+/* Asks for a share of a panel of B, from the third-level cache into the second: a panel is read
+ * by all blocks of rows in turn, and only the first of them would wait. */
+static void prefetch_share(const float *panel, size_t n, size_t share, size_t n_shares)
+{
+    const size_t line = PH_CACHE_LINE / sizeof *panel;
+    size_t lines = (n + line - 1) / line;
+    for (size_t i = lines * share / n_shares; i < lines * (share + 1) / n_shares; i++) {
+        __builtin_prefetch(panel + i * line, 0, 2);
+    }
+}
+
 /* Rows row .. row + m - 1, one block of the depth, k0 counted from the room's. */
 static void multiply(const gemm_run *run, const float *a, size_t row, size_t m, size_t k0, size_t k)
 {
@@ -161,9 +171,13 @@ static void multiply(const gemm_run *run, const float *a, size_t row, size_t m, 
     const float *from = first ? g->from : g->c;
     size_t ld_from = first ? g->ld_from : g->ldc;
     const float *b = run->room->b + k0 * run->n_padded;
+    size_t n_shares = (m + kern->gemm_m - 1) / kern->gemm_m;
     for (size_t j = 0; j < run->n; j += kern->gemm_n) {
-        size_t col = run->n0 + j;
+        size_t col = run->n0 + j, next = j + kern->gemm_n;
         for (size_t i = 0; i < m; i += kern->gemm_m) {
+            if (next < run->n) {
+                prefetch_share(b + next * k, kern->gemm_n * k, i / kern->gemm_m, n_shares);
+            }
             ph_gemm_tile t = {
                 .c = g->c + (row + i) * g->ldc + col,
                 .a = a + i * k,

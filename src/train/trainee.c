@@ -165,7 +165,7 @@ static phial_status take(ph_trainee *t, float **out, size_t n, size_t each, bool
     if (!ph_mul_size(&floats, n, each) || !ph_mul_size(&bytes, floats, sizeof(float))) {
         return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "work space of %zu x %zu numbers", n, each);
     }
-    *out = ph_alloc_aligned(floats, sizeof **out, PH_CACHE_LINE, err);
+    *out = ph_alloc_large(floats, sizeof **out, err);
     if (*out == NULL) {
         return PHIAL_ERR_NO_MEMORY;
     }
