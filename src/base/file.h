@@ -63,6 +63,9 @@ typedef enum ph_file_kind {
 } ph_file_kind;
 ph_file_kind ph_file_kind_of(const char *path);
 
+/* Bytes of a regular file; 0 for anything else. */
+uint64_t ph_file_bytes(const char *path);
+
 phial_status ph_dir_make(const char *path, phial_error *err); /* fine if it is there already */
 
 /* "dir" + "/" + "name"; owned. */
