@@ -68,6 +68,9 @@ static void set_recipe(const ph_args *args, phial_training_options *o)
     set_u64(args, "epochs", &o->n_epochs);
     o->batch_tokens = o->batch_tokens < o->n_ctx ? o->n_ctx : o->batch_tokens;
     set_u32(args, "batch-tokens", &o->batch_tokens);
+    /* Of a model that is there the context may be cut short; of a new one it is a part. */
+    if (o->from && !ph_args_has(args, "ctx") && o->n_ctx > o->batch_tokens)
+        o->n_ctx = o->batch_tokens;
     set_u32(args, "accumulate", &o->accumulate);
     set_f64(args, "lr", &o->lr);
     o->lr_end = o->lr / 10;
