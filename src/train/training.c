@@ -45,7 +45,8 @@ static phial_status take_folder(phial_training *t, phial_error *err)
     const char *lock = ph_training_path(t, "lock", err);
     const char *run = lock ? ph_training_path(t, RUN_FILE, err) : NULL;
     const char *state = run ? ph_training_path(t, STATE_FILE, err) : NULL;
-    if (!state)
+    const char *model = state ? ph_training_path(t, "model", err) : NULL;
+    if (!model)
         return PHIAL_ERR_NO_MEMORY;
     if (t->o.resume && ph_file_kind_of(run) == PH_FILE_MISSING)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "%s: there is no run in it to go on with",
@@ -56,6 +57,7 @@ static phial_status take_folder(phial_training *t, phial_error *err)
     if (st != PHIAL_OK)
         return st;
     ph_dir_sweep(t->o.dir);
+    ph_dir_sweep(model);
     if (!t->o.resume)
         return refuse_second_run(t, run, state, err);
     st = ph_training_opts_read(&t->o, run, &t->arena, err);

@@ -108,7 +108,10 @@ static phial_status save_model(phial_training *t, phial_error *err)
     so.bos = bos == PHIAL_TOKEN_NONE ? -1 : (int64_t)bos;
     so.overwrite = true;
     const char *dir = ph_training_path(t, "model", err);
-    return dir ? ph_trainee_save(t->trainee, dir, &so, err) : PHIAL_ERR_NO_MEMORY;
+    /* Into a folder that is there file by file, each whole: a process that is killed leaves no
+     * second folder behind. */
+    phial_status st = dir ? ph_dir_make(dir, err) : PHIAL_ERR_NO_MEMORY;
+    return st == PHIAL_OK ? ph_trainee_save(t->trainee, dir, &so, err) : st;
 }
 
 static phial_status save_log(phial_training *t, phial_error *err)
@@ -134,11 +137,12 @@ phial_status phial_training_save(phial_training *t, phial_error *err)
         return PHIAL_ERR_NO_MEMORY;
     t->state.epoch = t->train.epoch;
     t->state.index = t->train.index;
-    phial_status st = ph_train_state_save(path, t->trainee, &t->state, &t->history, err);
+    /* The checkpoint comes last: where it tells of a model, that is there. */
+    phial_status st = t->corpus.held.n == 0 ? save_model(t, err) : PHIAL_OK;
+    if (st == PHIAL_OK)
+        st = ph_train_state_save(path, t->trainee, &t->state, &t->history, err);
     if (st == PHIAL_OK)
         t->last_saved = ph_trainee_step(t->trainee);
-    if (st == PHIAL_OK && t->corpus.held.n == 0)
-        st = save_model(t, err);
     if (st == PHIAL_OK)
         st = save_log(t, err);
     if (st != PHIAL_OK && t->last_saved > 0)
@@ -239,7 +243,10 @@ phial_status phial_training_finish(phial_training *t, phial_error *err)
     if (!file)
         return PHIAL_ERR_NO_MEMORY;
     phial_status st = PHIAL_OK;
-    if (ph_file_kind_of(dir) == PH_FILE_MISSING && !t->failed)
+    bool kept = t->corpus.held.n > 0 ? !isnan(t->state.best_loss) : t->last_saved > 0;
+    if (!kept && t->failed)
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "there is no model worth keeping");
+    if (!kept)
         st = save_model(t, err);
     const ph_convert_options co = {.overwrite = true, .log = {t->o.log, t->o.log_user}};
     if (st == PHIAL_OK && t->o.gguf)
