@@ -210,6 +210,10 @@ static void test_too_long(void **state)
     ph_corpus_free(&c);
 }
 
+#define SYSTEM_INSIDE                                                                              \
+    "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"system\",\"content\":"       \
+    "\"a\"},{\"role\":\"assistant\",\"content\":\"x\"}]}"
+
 static void test_bad_lines(void **state)
 {
     (void)state;
@@ -227,8 +231,7 @@ static void test_bad_lines(void **state)
         "{\"messages\":[3]}",
         "{\"messages\":[{\"role\":\"tool\",\"content\":\"x\"}]}",
         "{\"messages\":[{\"role\":\"user\"}]}",
-        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"system\",\"content\":"
-        "\"a\"},{\"role\":\"assistant\",\"content\":\"x\"}]}",
+        SYSTEM_INSIDE,
         "{\"text\":\"\xff\"}",
         "{\"text\":\"a\",\"text\":\"b\"}",
         "{\"text\":\"a\"} x",
