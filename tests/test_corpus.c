@@ -1,5 +1,7 @@
 /* Examples from texts: what is learnt of each kind, cutting, packing, shuffling, the held-out part,
- * and lines that are none.
+ * lines that are none, and memory that runs out.
+ *
+ * wrap: calloc realloc aligned_alloc
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +13,7 @@
 #include "base/file.h"
 #include "cli_run.h"
 #include "tok_util.h"
+#include "torture.h"
 #include "train/packing.h"
 
 static char folder[] = "/tmp/phial-corpus-XXXXXX";
@@ -366,12 +369,44 @@ static void test_held_out(void **state)
     ph_corpus_free(&d);
 }
 
+static bool torture_scenario(void *arg)
+{
+    phial_error err = {0};
+    ph_corpus c;
+    ph_packer p = {0};
+    ph_corpus_options o = options(50);
+    o.strict = true; /* a line must not be taken for malformed when memory is short */
+    ph_corpus_init(&c);
+    phial_status st = ph_corpus_add(&c, arg, PH_CORPUS_SPLIT, &o, &err);
+    if (st == PHIAL_OK)
+        st = ph_packer_init(&p, &c, &c.train, 1, false, 64, &err);
+    if (st != PHIAL_OK && (st != PHIAL_ERR_NO_MEMORY || err.message[0] == 0))
+        fail_msg("%d: %s", (int)st, err.message);
+    if (st == PHIAL_OK)
+        assert_int_equal(c.train.n, 3);
+    ph_packer_free(&p);
+    ph_corpus_free(&c);
+    return st == PHIAL_OK;
+}
+
+static void test_torture(void **state)
+{
+    (void)state;
+    char path[256];
+    snprintf(path, sizeof path, "%s",
+             write_text("t", "{\"text\":\"xyz\"}\n{\"prompt\":\"a\",\"completion\":\"b\"}\n"
+                             "{\"messages\":[{\"role\":\"user\",\"content\":\"X\"},{\"role\":"
+                             "\"assistant\",\"content\":\"y\"}]}\n"));
+    assert_true(torture_run(torture_scenario, path, 1000) > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds),    cmocka_unit_test(test_cutting),
         cmocka_unit_test(test_too_long), cmocka_unit_test(test_bad_lines),
         cmocka_unit_test(test_packing),  cmocka_unit_test(test_held_out),
+        cmocka_unit_test(test_torture),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

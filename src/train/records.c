@@ -23,7 +23,7 @@ typedef struct reader {
 
 /* What is wrong with a line. */
 typedef struct fault {
-    bool is_empty;
+    bool is_empty, no_memory;
     char why[200];
 } fault;
 
@@ -109,7 +109,8 @@ static bool take_object(const ph_json *root, ph_record *r, phial_turn **turns, f
         if (!ph_json_is_array(messages) || n > PH_RECORDS_MAX_MESSAGES)
             return bad(f, "\"messages\" must be an array of at most 4096 messages");
         *turns = ph_alloc(n, sizeof **turns, NULL);
-        return *turns ? take_messages(messages, r, *turns, f) : bad(f, "out of memory");
+        f->no_memory = !*turns;
+        return *turns && take_messages(messages, r, *turns, f);
     }
     if (has_prompt) {
         r->kind = PH_RECORD_COMPLETION;
@@ -174,6 +175,8 @@ static phial_status take_line(reader *r, ph_str line, uint64_t number, phial_err
     } else {
         ok = take_object(root, &record, &turns, &f);
     }
+    if (f.no_memory)
+        st = ph_err_set(err, PHIAL_ERR_NO_MEMORY, "out of memory for messages");
     if (st == PHIAL_OK && ok) {
         r->stats->n_records++;
         st = r->fn(r->user, &record, err);
