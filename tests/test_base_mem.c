@@ -87,6 +87,14 @@ static void test_allocation(void **state)
     assert_int_equal(err.status, PHIAL_ERR_NO_MEMORY);
     assert_null(ph_alloc(SIZE_MAX, 1, NULL));
     assert_null(ph_alloc_aligned(SIZE_MAX / 2 + 1, 2, 64, NULL));
+    assert_null(ph_alloc_large(SIZE_MAX / 2 + 1, 2, NULL));
+    for (size_t n = 0; n <= 3 * PH_HUGE_PAGE; n += PH_HUGE_PAGE / 2 + 1) {
+        unsigned char *large = ph_alloc_large(n, 1, NULL);
+        assert_non_null(large);
+        assert_int_equal((uintptr_t)large % (n < PH_HUGE_PAGE ? PH_CACHE_LINE : PH_HUGE_PAGE), 0);
+        memset(large, 1, n);
+        ph_free(large);
+    }
     char *empty = ph_alloc(0, 8, NULL);
     assert_non_null(empty);
     ph_free(empty);

@@ -37,6 +37,9 @@ static int make_folder(void **state)
     shell("echo 15496 995 >ids.txt");
     shell("printf '{\"id\":\"a\",\"prompt\":\"The panda\"}\\n{\"ids\":[15496,995],\"n\":4}\\n' "
           ">prompts.jsonl");
+    shell("printf '{\"prompt\":\"Instruct: Two and two?\\\\nOutput:\",\"completion\":\" Four.\"}\\n"
+          "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"},{\"role\":\"assistant\","
+          "\"content\":\"Hello.\"}]}\\n' >talks.jsonl");
     const char *model = ph_testdata("golden/phi-mini"),
                *tok = ph_testdata("golden/tokenizer/phi-2");
     if (!model || !tok)

@@ -208,7 +208,7 @@ typedef struct door {
 
 static const door header_doors[] = {
     {"pthread.h semaphore.h threads.h", "src/base/thread.c src/base/pool.c"},
-    {"sys/mman.h", "src/base/file.c"},
+    {"sys/mman.h", "src/base/file.c src/base/mem.c"},
     {"jansson.h", "src/base/json.c"},
     {"xxhash.h", "src/base/hash.c"},
     {"immintrin.h x86intrin.h emmintrin.h smmintrin.h xmmintrin.h", "src/kern/x86/"},
@@ -222,7 +222,8 @@ static const door header_doors[] = {
 };
 
 static const door call_doors[] = {
-    {"mmap munmap mremap madvise", "src/base/file.c"},
+    {"mmap munmap mremap", "src/base/file.c"},
+    {"madvise", "src/base/file.c src/base/mem.c"},
     {"fork vfork execv execve execvp execl execlp posix_spawn posix_spawnp popen", "src/proc/"},
     {"malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign strdup strndup",
      "src/base/mem.c"},

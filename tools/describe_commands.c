@@ -39,7 +39,9 @@ int main(int argc, char **argv)
     phial_status st = write_file(argv[1], "phial.1", &text, &err);
     for (size_t i = 0; i < ph_cmd_count() && st == PHIAL_OK; i++) {
         char name[128];
-        snprintf(name, sizeof name, "phial-%s.1", ph_cmd_at(i)->name);
+        char page[120];
+        ph_cmd_page_name(page, sizeof page, ph_cmd_at(i));
+        snprintf(name, sizeof name, "%s.1", page);
         ph_describe_man(&text, ph_cmd_at(i), argv[2]);
         st = write_file(argv[1], name, &text, &err);
     }

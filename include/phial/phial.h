@@ -11,6 +11,7 @@
 #include "phial/stop.h"
 #include "phial/text.h"
 #include "phial/tokenizer.h"
+#include "phial/train.h"
 
 #ifdef __cplusplus
 extern "C" {

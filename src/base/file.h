@@ -63,7 +63,22 @@ typedef enum ph_file_kind {
 } ph_file_kind;
 ph_file_kind ph_file_kind_of(const char *path);
 
+/* Bytes of a regular file; 0 for anything else. */
+uint64_t ph_file_bytes(const char *path);
+
 phial_status ph_dir_make(const char *path, phial_error *err); /* fine if it is there already */
+
+/* Removes a file; fine if it is not there. */
+phial_status ph_file_remove(const char *path, phial_error *err);
+
+/* Takes the lock of a file, which is made if it is not there, and stays; PHIAL_ERR_IO if another
+ * process has it. Close gives it back, and so does the end of the process. */
+typedef struct ph_lock ph_lock;
+phial_status ph_lock_open(ph_lock **out, const char *path, phial_error *err);
+void ph_lock_close(ph_lock *lock);
+
+/* Removes what writers that were killed have left in a folder. Only for who has it for himself. */
+void ph_dir_sweep(const char *path);
 
 /* "dir" + "/" + "name"; owned. */
 char *ph_path_join(const char *dir, const char *name, phial_error *err);

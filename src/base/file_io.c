@@ -82,6 +82,12 @@ ph_file_kind ph_file_kind_of(const char *path)
                                : (S_ISDIR(st.st_mode) ? PH_FILE_DIRECTORY : PH_FILE_OTHER);
 }
 
+uint64_t ph_file_bytes(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+}
+
 phial_status ph_dir_make(const char *path, phial_error *err)
 {
     if (mkdir(path, 0777) != 0 && errno != EEXIST) {

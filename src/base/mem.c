@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 bool ph_mul_size(size_t *out, size_t a, size_t b)
 {
@@ -72,6 +73,20 @@ void *ph_alloc_aligned(size_t n, size_t size, size_t align, phial_error *err)
     size_t bytes = checked_bytes(n, size);
     void *p = bytes == 0 ? NULL : aligned_alloc(align, ph_align_up(bytes, align));
     return p != NULL ? p : no_memory(err, n, size);
+}
+
+void *ph_alloc_large(size_t n, size_t size, phial_error *err)
+{
+    size_t bytes = checked_bytes(n, size);
+    if (bytes < PH_HUGE_PAGE) {
+        return ph_alloc_aligned(n, size, PH_CACHE_LINE, err);
+    }
+    void *p = ph_alloc_aligned(n, size, PH_HUGE_PAGE, err);
+    if (p != NULL) {
+        /* A hint: without huge pages everything works, slower. */
+        (void)madvise(p, ph_align_up(bytes, PH_HUGE_PAGE), MADV_HUGEPAGE);
+    }
+    return p;
 }
 
 void *ph_realloc(void *p, size_t n, size_t size, phial_error *err)

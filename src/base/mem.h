@@ -15,6 +15,7 @@
 #include "base/err.h"
 
 #define PH_CACHE_LINE 64
+#define PH_HUGE_PAGE  ((size_t)2 << 20)
 
 /* a * b and a + b; false, with *out unchanged, when the result does not fit. */
 bool ph_mul_size(size_t *out, size_t a, size_t b);
@@ -34,6 +35,10 @@ void *ph_alloc(size_t n, size_t size, phial_error *err);
 
 /* As ph_alloc(), aligned to `align` (a power of two, at least sizeof(void *)), NOT zeroed. */
 void *ph_alloc_aligned(size_t n, size_t size, size_t align, phial_error *err);
+
+/* As ph_alloc_aligned() to PH_CACHE_LINE, NOT zeroed, for blocks of megabytes that are walked in
+ * strides: from PH_HUGE_PAGE on, the system is asked to back them with huge pages. */
+void *ph_alloc_large(size_t n, size_t size, phial_error *err);
 
 /* Grows or shrinks; new bytes are not zeroed. On failure the old block stays valid. */
 void *ph_realloc(void *p, size_t n, size_t size, phial_error *err);

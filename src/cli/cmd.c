@@ -1,18 +1,23 @@
 /* The table of commands, made from cmd.def. */
 #include "cli/cmd.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
 
-#define PH_CMD(name, summary) extern const ph_cmd ph_cmd_##name;
+#define PH_CMD(name, summary)            extern const ph_cmd ph_cmd_##name;
+#define PH_SUBCMD(family, name, summary) extern const ph_cmd ph_cmd_##family##_##name;
 #include "cli/cmd.def"
 #undef PH_CMD
+#undef PH_SUBCMD
 
 static const ph_cmd_row rows[] = {
-#define PH_CMD(name, summary) {#name, summary, &ph_cmd_##name},
+#define PH_CMD(name, summary)            {#name, summary, &ph_cmd_##name},
+#define PH_SUBCMD(family, name, summary) {#family " " #name, summary, &ph_cmd_##family##_##name},
 #include "cli/cmd.def"
 #undef PH_CMD
+#undef PH_SUBCMD
 };
 
 size_t ph_cmd_count(void)
@@ -32,6 +37,24 @@ const ph_cmd_row *ph_cmd_find(const char *name)
             return &rows[i];
     }
     return NULL;
+}
+
+const ph_cmd_row *ph_cmd_find_pair(const char *first, const char *second)
+{
+    size_t n = strlen(first);
+    for (size_t i = 0; second && i < ph_cmd_count(); i++) {
+        const char *name = rows[i].name;
+        if (strncmp(name, first, n) == 0 && name[n] == ' ' && strcmp(name + n + 1, second) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+void ph_cmd_page_name(char *out, size_t out_bytes, const ph_cmd_row *row)
+{
+    snprintf(out, out_bytes, "phial-%s", row->name);
+    for (char *p = out; *p; p++)
+        *p = *p == ' ' ? '-' : *p;
 }
 
 const ph_cmd_row *ph_cmd_nearest(const char *name)

@@ -66,7 +66,7 @@ typedef struct ph_cmd {
 
 /* A row of cmd.def. */
 typedef struct ph_cmd_row {
-    const char *name;
+    const char *name;    /* of two words for a command of a family: "train tokenizer" */
     const char *summary; /* one phrase, capital first, no full stop */
     const ph_cmd *cmd;
 } ph_cmd_row;
@@ -75,6 +75,10 @@ size_t ph_cmd_count(void);
 const ph_cmd_row *ph_cmd_at(size_t i);
 /* NULL if there is none. */
 const ph_cmd_row *ph_cmd_find(const char *name);
+/* The command of these two words, NULL if there is none; second may be NULL. */
+const ph_cmd_row *ph_cmd_find_pair(const char *first, const char *second);
+/* "phial-train-tokenizer": what the command's manual page is called; cut to fit. */
+void ph_cmd_page_name(char *out, size_t out_bytes, const ph_cmd_row *row);
 /* The command whose name is nearest to a mistyped one; NULL if none is near. */
 const ph_cmd_row *ph_cmd_nearest(const char *name);
 

@@ -6,7 +6,12 @@
 static phial_status run(const ph_args *args, phial_error *err)
 {
     const char *name = ph_args_positional(args, 0);
-    const ph_cmd_row *row = name ? ph_cmd_find(name) : NULL;
+    const char *second = ph_args_positional(args, 1);
+    const ph_cmd_row *row = name ? ph_cmd_find_pair(name, second) : NULL;
+    if (name && second && !row)
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "there is no command '%s %s'", name, second);
+    if (name && !row)
+        row = ph_cmd_find(name);
     if (name && !row) {
         const ph_cmd_row *near = ph_cmd_nearest(name);
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "unknown command '%s'%s%s%s", name,
@@ -30,6 +35,7 @@ static const ph_positional positionals[] = {
     {.name = "COMMAND",
      .help = "the command to explain; without it, all are listed",
      .optional = true},
+    {.name = "WORD", .help = "its second word, if it has two", .optional = true},
     {0},
 };
 

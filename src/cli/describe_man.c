@@ -50,8 +50,10 @@ void ph_describe_man_overview(ph_buf *out, const char *version)
     add_head(out, "phial", "run small language models on your own machine", version);
     ph_buf_add_str(out, ".SH SYNOPSIS\n.B phial\nCOMMAND [options] [arguments]\n.SH COMMANDS\n");
     for (size_t i = 0; i < ph_cmd_count(); i++) {
-        ph_buf_add_str(out, ".TP\n.B phial\\-");
-        add_text(out, ph_cmd_at(i)->name);
+        char page[128];
+        ph_cmd_page_name(page, sizeof page, ph_cmd_at(i));
+        ph_buf_add_str(out, ".TP\n.B ");
+        add_text(out, page);
         ph_buf_add_str(out, "(1)\n");
         add_text(out, ph_cmd_at(i)->summary);
         ph_buf_add_byte(out, '\n');
@@ -102,9 +104,9 @@ void ph_describe_man(ph_buf *out, const ph_cmd_row *row, const char *version)
 {
     ph_buf text;
     ph_buf_init(&text, 0);
-    ph_buf_addf(&text, "phial-%s", row->name);
-    add_head(out, text.data ? text.data : "", row->summary, version);
-    ph_buf_clear(&text);
+    char page[128];
+    ph_cmd_page_name(page, sizeof page, row);
+    add_head(out, page, row->summary, version);
     ph_usage_line(&text, row);
     ph_buf_add_str(out, ".SH SYNOPSIS\n");
     add_text(out, text.data ? text.data : "");

@@ -26,17 +26,26 @@ static void add_choices(ph_buf *out, const ph_opt *opt)
         ph_buf_addf(out, "%s%s", i > 0 ? " " : "", opt->choices[i]);
 }
 
+/* The second word of a command of two words, or NULL. */
+static const char *second_word(const ph_cmd_row *row)
+{
+    const char *blank = strchr(row->name, ' ');
+    return blank ? blank + 1 : NULL;
+}
+
 static void add_command_names(ph_buf *out)
 {
-    for (size_t i = 0; i < ph_cmd_count(); i++)
-        ph_buf_addf(out, "%s%s", i > 0 ? " " : "", ph_cmd_at(i)->name);
+    for (size_t i = 0; i < ph_cmd_count(); i++) {
+        if (!second_word(ph_cmd_at(i)))
+            ph_buf_addf(out, "%s%s", i > 0 ? " " : "", ph_cmd_at(i)->name);
+    }
 }
 
 /* --- bash --- */
 
 static void add_bash_command(ph_buf *out, const ph_cmd_row *row)
 {
-    ph_buf_addf(out, "    %s)\n        options='--help", row->name);
+    ph_buf_addf(out, "    '%s')\n        options='--help", row->name);
     for (const ph_opt *opt = row->cmd->opts; opt && opt->name; opt++)
         ph_buf_addf(out, " --%s", opt->name);
     ph_buf_add_str(out, "'\n        case $previous in\n");
@@ -66,7 +75,14 @@ static void add_bash(ph_buf *out)
                    "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
                    "        COMPREPLY=($(compgen -W '");
     add_command_names(out);
-    ph_buf_add_str(out, "' -- \"$word\"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n");
+    ph_buf_add_str(out, "' -- \"$word\"))\n        return\n    fi\n"
+                        "    local command=${COMP_WORDS[1]}\n"
+                        "    case \"$command ${COMP_WORDS[2]}\" in\n");
+    for (size_t i = 0; i < ph_cmd_count(); i++) {
+        if (second_word(ph_cmd_at(i)))
+            ph_buf_addf(out, "    '%s') command='%s' ;;\n", ph_cmd_at(i)->name, ph_cmd_at(i)->name);
+    }
+    ph_buf_add_str(out, "    esac\n    case $command in\n");
     for (size_t i = 0; i < ph_cmd_count(); i++)
         add_bash_command(out, ph_cmd_at(i));
     ph_buf_add_str(out, "    esac\n"
@@ -119,16 +135,24 @@ static void add_zsh(ph_buf *out)
     ph_buf_add_str(out, "#compdef phial\n# made from phial's table of commands\n"
                         "_phial() {\n    local -a commands\n    commands=(\n");
     for (size_t i = 0; i < ph_cmd_count(); i++) {
+        if (second_word(ph_cmd_at(i)))
+            continue;
         ph_buf_addf(out, "        '%s:", ph_cmd_at(i)->name);
         add_zsh_text(out, ph_cmd_at(i)->summary);
         ph_buf_add_str(out, "'\n");
     }
     ph_buf_add_str(out, "    )\n    if (( CURRENT == 2 )); then\n"
                         "        _describe command commands\n        return\n    fi\n"
-                        "    local command=$words[2]\n    shift words\n    (( CURRENT-- ))\n"
+                        "    local command=$words[2]\n    case \"$command $words[3]\" in\n");
+    for (size_t i = 0; i < ph_cmd_count(); i++) {
+        if (second_word(ph_cmd_at(i)))
+            ph_buf_addf(out, "    '%s') command='%s'; shift words; (( CURRENT-- )) ;;\n",
+                        ph_cmd_at(i)->name, ph_cmd_at(i)->name);
+    }
+    ph_buf_add_str(out, "    esac\n    shift words\n    (( CURRENT-- ))\n"
                         "    case $command in\n");
     for (size_t i = 0; i < ph_cmd_count(); i++) {
-        ph_buf_addf(out, "    %s)\n        _arguments '--help[show help]'", ph_cmd_at(i)->name);
+        ph_buf_addf(out, "    '%s')\n        _arguments '--help[show help]'", ph_cmd_at(i)->name);
         for (const ph_opt *opt = ph_cmd_at(i)->cmd->opts; opt && opt->name; opt++)
             add_zsh_option(out, opt);
         ph_buf_add_str(out, " \\\n            '*:file:_files'\n        ;;\n");
@@ -140,7 +164,12 @@ static void add_zsh(ph_buf *out)
 
 static void add_fish_command(ph_buf *out, const ph_cmd_row *row)
 {
-    ph_buf_addf(out, "complete -c phial -n __fish_use_subcommand -f -a %s -d ", row->name);
+    const char *second = second_word(row);
+    if (second)
+        ph_buf_addf(out, "complete -c phial -n '__fish_seen_subcommand_from %.*s' -a %s -d ",
+                    (int)(second - 1 - row->name), row->name, second);
+    else
+        ph_buf_addf(out, "complete -c phial -n __fish_use_subcommand -f -a %s -d ", row->name);
     add_quoted(out, row->summary, true);
     ph_buf_add_byte(out, '\n');
     for (const ph_opt *opt = row->cmd->opts; opt && opt->name; opt++) {

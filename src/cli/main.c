@@ -71,7 +71,10 @@ static int dispatch(int argc, char **argv)
         name = "help";
     else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
         name = "version";
-    const ph_cmd_row *row = ph_cmd_find(name);
+    const ph_cmd_row *row = ph_cmd_find_pair(name, argc > 2 ? argv[2] : NULL);
+    if (row)
+        return run_command(row, argc - 3, argv + 3);
+    row = ph_cmd_find(name);
     if (!row)
         return unknown_command(name);
     return run_command(row, argc - 2, argv + 2);

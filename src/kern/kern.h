@@ -37,6 +37,9 @@
 #define PH_HEAD_MAX     256 /* largest head size attention takes */
 #define PH_ATTN_QUERIES 192 /* queries of a tile of attention, at most */
 
+#define PH_GEMM_M_MAX 16 /* tiles of the matrix products of training */
+#define PH_GEMM_N_MAX 64
+
 struct ph_kern;
 
 /* y[i] = dot(x, row i of w) + bias[i], i < n; rows of k elements, row_bytes apart. bias may be
@@ -114,6 +117,37 @@ typedef struct ph_attn_row {
     float scale;
 } ph_attn_row;
 
+/* A tile of a matrix product in training (kern/sgemm.h), on packed operands:
+ * c[i][j] = s + bias[j] + from[i][j], in this order, i < m <= gemm_m, j < n <= gemm_n, where s is
+ * the sum over p ascending, beginning with +0, of a(p, i) * b(p, j), p < k; bias and from may be
+ * NULL. b is [k][gemm_n]. gemm: a is [k][gemm_m]. gemm_panels: a is what a tile of gemm_n columns
+ * writes with ldc = gemm_n, panels of gemm_n depths `panel` elements apart:
+ * a(p, i) = a[p / gemm_n * panel + i * gemm_n + p % gemm_n]; k is a multiple of gemm_n. All gemm_m
+ * rows and gemm_n columns of a and b are there and finite, whatever m and n. from may be c. */
+typedef struct ph_gemm_tile {
+    float *c;
+    const float *a, *b, *bias, *from;
+    size_t ldc, ld_from, panel, m, n, k;
+} ph_gemm_tile;
+
+/* One row of LayerNorm backwards: dx += its share of the gradient of x, dweight += dy * x^,
+ * dbias += dy, x^ = (x - mean) / sqrt(var + eps). Sums over the row as in layernorm. */
+typedef struct ph_layernorm_grad {
+    float *dx, *dweight, *dbias;
+    const float *dy, *x, *weight;
+    size_t n;
+    float eps;
+} ph_layernorm_grad;
+
+/* A row of scores in panels of gemm_n keys, `panel` elements apart, of which the first n are
+ * visible; all up to n_padded (a multiple of gemm_n) are written, those behind n with zeros. */
+typedef struct ph_score_row {
+    float *s, *ds;
+    float *max, *sum;
+    size_t panel, n, n_padded;
+    float scale;
+} ph_score_row;
+
 typedef struct ph_kern {
     const char *isa; /* "ref", "avx2", "avx512" */
 
@@ -167,6 +201,22 @@ typedef struct ph_kern {
     void (*scale_lanes_i8)(float *dst, const int8_t *src, const float *scale, size_t rows);
     void (*scale_rows_i8)(float *dst, size_t ld_dst, const int8_t *src, const float *scale,
                           size_t rows, size_t n);
+
+    /* Training. */
+    size_t gemm_m, gemm_n; /* at most PH_GEMM_M_MAX and PH_GEMM_N_MAX */
+    void (*gemm)(const ph_gemm_tile *t);
+    void (*gemm_panels)(const ph_gemm_tile *t);
+    /* In place: d *= gelu_new'(x), then x = gelu_new(x). */
+    void (*gelu_grad)(float *d, float *x, size_t n);
+    void (*layernorm_grad)(const ph_layernorm_grad *g);
+    /* In place: x = softmax(x) * scale, n >= 1; returns log(sum(exp x)). */
+    float (*softmax_lse)(float *x, size_t n, float scale);
+    /* Online softmax of the next keys of a row, n >= 1: m = max(max, scale * s), s = exp(scale * s
+     * - m); sum = sum * f + the new s, f = exp(max - m), which is returned; max = m. */
+    float (*attn_probs)(const ph_score_row *r);
+    /* And backwards, with *max the row's log-sum-exp and *sum the dot product of its output and
+     * that output's gradient: s = p = exp(scale * s - lse), ds = p * (ds - sum) * scale. */
+    void (*attn_grad)(const ph_score_row *r);
 } ph_kern;
 
 #define PH_ISA(name) void ph_kern_fill_##name(ph_kern *kern);

@@ -12,7 +12,9 @@
 #include "kern/matmul.h"
 #include "kern/rows.h"
 #include "model/model_struct.h"
+#include "model/phi_gguf.h"
 #include "model/phi_names.h"
+#include "model/phi_weights.h"
 #include "model/rope.h"
 #include "model/taps.h"
 
@@ -272,6 +274,73 @@ static phial_status bind_weights(phial_model *m, phial_error *err)
     ph_model_count(m, &w->head, true);
     m->weights = w;
     return status;
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static const ph_mat *mat_of(const phi_weights *w, ph_phi_ref ref)
+{
+    const phi_layer *layer = &w->layers[ref.block];
+    switch (ref.tensor) {
+    case PH_PHI_TOKEN_EMBD:
+        return &w->embed;
+    case PH_PHI_ATTN_Q:
+        return &layer->q;
+    case PH_PHI_ATTN_K:
+        return &layer->k;
+    case PH_PHI_ATTN_V:
+        return &layer->v;
+    case PH_PHI_ATTN_OUTPUT:
+        return &layer->out;
+    case PH_PHI_FFN_UP:
+        return &layer->up;
+    case PH_PHI_FFN_DOWN:
+        return &layer->down;
+    case PH_PHI_OUTPUT:
+        return &w->head;
+    default:
+        return NULL;
+    }
+}
+
+static const ph_norm *norm_of(const phi_weights *w, ph_phi_ref ref)
+{
+    const phi_layer *layer = &w->layers[ref.block];
+    switch (ref.tensor) {
+    case PH_PHI_ATTN_NORM:
+        return &layer->ln;
+    case PH_PHI_ATTN_Q_NORM:
+        return &layer->q_norm;
+    case PH_PHI_ATTN_K_NORM:
+        return &layer->k_norm;
+    case PH_PHI_OUTPUT_NORM:
+        return &w->final_ln;
+    default:
+        return NULL;
+    }
+}
+
+phial_status ph_phi_weight_read(const phial_model *model, ph_phi_ref ref, float *dst,
+                                phial_error *err)
+{
+    const phi_weights *w = model->weights;
+    ph_phi_shape shape = ph_phi_shape_of(&model->hp);
+    uint64_t rows, cols;
+    ph_phi_dims(&shape, ref, &rows, &cols);
+    bool is_phi = model->arch == &ph_arch_phi && ref.block < model->hp.n_layer;
+    const ph_mat *mat = is_phi ? mat_of(w, ref) : NULL;
+    const ph_norm *norm = is_phi ? norm_of(w, ref) : NULL;
+    const float *vector = norm != NULL ? (ref.part == PH_PHI_BIAS ? norm->bias : norm->weight)
+                          : ref.part == PH_PHI_BIAS && mat != NULL ? mat->bias
+                                                                   : NULL;
+    if (vector != NULL) {
+        memcpy(dst, vector, rows * sizeof *dst);
+    } else if (mat != NULL && ref.part == PH_PHI_WEIGHT) {
+        ph_quant_find(mat->type)->dequantize(dst, mat->data, rows * cols);
+    } else {
+        return ph_err_set(err, PHIAL_ERR_UNSUPPORTED, "%s: has no such weight", model->path);
+    }
+    return PHIAL_OK;
 }
 
 /* --- forward ---------------------------------------------------------------------------------- */

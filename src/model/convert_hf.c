@@ -3,7 +3,6 @@
  * A file written by convert_gguf.c says which tensors the source had, under which names, and
  * carries the source's other files. Any other phi2 file is given transformers' names, with
  * attn_qkv cut into its rows of q, k and v. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +11,7 @@
 #include "fmt/safetensors.h"
 #include "model/convert_dir.h"
 #include "model/convert_plan.h"
+#include "model/phi_config.h"
 #include "model/phi_gguf.h"
 
 typedef struct job {
@@ -213,67 +213,12 @@ static const char *torch_name(ph_dtype type)
     return type == PH_DTYPE_F32 ? "float32" : type == PH_DTYPE_F16 ? "float16" : "bfloat16";
 }
 
-/* transformers computes int(factor * head_dim), which must not round below the dimension. */
-static double rotary_factor(const ph_hparams *hp)
-{
-    double f = (double)hp->n_rot / hp->head_dim;
-    return (uint32_t)(f * hp->head_dim) < hp->n_rot ? nextafter(f, 2) : f;
-}
-
-static void set_int(ph_json *o, const char *key, int64_t v)
-{
-    ph_json_set(o, key, ph_json_int_new(v));
-}
-
-/* A token id of the tokenizer's keys, or null. */
-static ph_json *id_or_null(const job *j, const char *key)
+/* A token id of the tokenizer's keys, or -1. */
+static int64_t token_id(const job *j, const char *key)
 {
     uint64_t id;
     bool has = ph_gguf_u64(ph_gguf_find(j->g, key), &id) && id < j->hp.n_vocab;
-    return has ? ph_json_int_new((int64_t)id) : ph_json_null_new();
-}
-
-static ph_json *scaling_or_null(const ph_hparams *hp)
-{
-    if (hp->rope_scaling == PH_ROPE_NONE)
-        return ph_json_null_new();
-    ph_json *o = ph_json_object_new();
-    ph_json_set(
-        o, "type",
-        ph_json_str_new(ph_str_from(hp->rope_scaling == PH_ROPE_LINEAR ? "linear" : "dynamic")));
-    ph_json_set(o, "factor", ph_json_f64_new(ph_f32_decimal((float)hp->rope_factor)));
-    return o;
-}
-
-static phial_status make_config(const job *j, ph_buf *out, phial_error *err)
-{
-    const ph_hparams *hp = &j->hp;
-    ph_json *o = ph_json_object_new(), *archs = ph_json_array_new();
-    ph_json_push(archs, ph_json_str_new(ph_str_from("PhiForCausalLM")));
-    ph_json_set(o, "architectures", archs);
-    ph_json_set(o, "bos_token_id", id_or_null(j, "tokenizer.ggml.bos_token_id"));
-    ph_json_set(o, "eos_token_id", id_or_null(j, "tokenizer.ggml.eos_token_id"));
-    ph_json_set(o, "hidden_act", ph_json_str_new(ph_str_from("gelu_new")));
-    set_int(o, "hidden_size", hp->n_embd);
-    set_int(o, "intermediate_size", hp->n_ff);
-    ph_json_set(o, "layer_norm_eps", ph_json_f64_new(ph_f32_decimal(hp->norm_eps)));
-    set_int(o, "max_position_embeddings", hp->n_ctx_max);
-    ph_json_set(o, "model_type", ph_json_str_new(ph_str_from("phi")));
-    set_int(o, "num_attention_heads", hp->n_head);
-    set_int(o, "num_hidden_layers", hp->n_layer);
-    set_int(o, "num_key_value_heads", hp->n_head_kv);
-    ph_json_set(o, "partial_rotary_factor", ph_json_f64_new(rotary_factor(hp)));
-    ph_json_set(o, "qk_layernorm", ph_json_bool_new(hp->qk_norm));
-    ph_json_set(o, "rope_scaling", scaling_or_null(hp));
-    ph_json_set(o, "rope_theta", ph_json_f64_new(ph_f32_decimal((float)hp->rope_theta)));
-    ph_json_set(o, "tie_word_embeddings", ph_json_bool_new(hp->tied_head));
-    ph_json_set(o, "torch_dtype", ph_json_str_new(ph_str_from(torch_name(j->bulk))));
-    ph_json_set(o, "use_cache", ph_json_bool_new(true));
-    set_int(o, "vocab_size", hp->n_vocab);
-    phial_status status = ph_json_write(out, o, 2, err);
-    ph_buf_add_byte(out, '\n');
-    ph_json_free(o);
-    return status;
+    return has ? (int64_t)id : -1;
 }
 
 /* config.json of the source, with another dtype where the weights have changed theirs. */
@@ -344,7 +289,9 @@ static phial_status write_made_files(job *j, phial_error *err)
 {
     ph_buf config;
     ph_buf_init(&config, 0);
-    phial_status status = make_config(j, &config, err);
+    phial_status status =
+        ph_phi_config_write(&config, &j->hp, j->bulk, token_id(j, "tokenizer.ggml.bos_token_id"),
+                            token_id(j, "tokenizer.ggml.eos_token_id"), err);
     if (status == PHIAL_OK)
         status =
             ph_convert_dir_write(&j->dir, "config.json", (ph_str){config.data, config.len}, err);

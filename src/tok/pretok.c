@@ -119,3 +119,21 @@ const uint8_t *ph_pretok_gpt2(const uint8_t *p, const uint8_t *end)
     }
     return run_end(q + len, end, c);
 }
+
+static bool is_ascii_mark(char c)
+{
+    return (uint8_t)c < 0x80 && byte_class[(uint8_t)c] != PH_CLASS_SPACE;
+}
+
+size_t ph_pretok_cut(const char *text, size_t n, size_t want)
+{
+    for (size_t i = want > 0 ? want - 1 : 0; i + 1 < n; i++) {
+        const char *newline = memchr(text + i, '\n', n - 1 - i);
+        if (!newline)
+            return n;
+        i = (size_t)(newline - text);
+        if (i > 0 && is_ascii_mark(text[i - 1]) && is_ascii_mark(text[i + 1]))
+            return i + 1;
+    }
+    return n;
+}

@@ -12,10 +12,16 @@
 #ifndef PH_TOK_PRETOK_H
 #define PH_TOK_PRETOK_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* End of the piece that begins at p; p < end, and `end` is the end of the text for the rule. Looks
  * at each byte a bounded number of times, and at no more than one character behind the piece. */
 const uint8_t *ph_pretok_gpt2(const uint8_t *p, const uint8_t *end);
+
+/* Length of a beginning of a text, at least `want` bytes, behind which the text can be cut without
+ * changing its pieces: a newline between two characters of ASCII that are no white space. n where
+ * there is no such place. */
+size_t ph_pretok_cut(const char *text, size_t n, size_t want);
 
 #endif

@@ -124,5 +124,8 @@ bool ph_vocab_spell_token(ph_buf *out, const ph_vocab *v, uint32_t id);
 bool ph_vocab_spell_merge(ph_buf *out, const ph_vocab *v, uint32_t rank);
 /* The whole as a tokenizer.json that other programs read. */
 phial_status ph_vocab_write_json(ph_buf *out, const ph_vocab *v, phial_error *err);
+/* tokenizer.json, tokenizer_config.json, special_tokens_map.json, vocab.json and merges.txt into a
+ * folder, which is made if it is not there; each whole or not at all. */
+phial_status ph_vocab_save(const ph_vocab *v, const char *dir, phial_error *err);
 
 #endif

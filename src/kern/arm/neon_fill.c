@@ -5,6 +5,7 @@
 #include "kern/vec/vec_attn.h"
 #include "kern/vec/vec_dot.h"
 #include "kern/vec/vec_rows.h"
+#include "kern/vec/vec_train.h"
 #include "kern/vec/vec_wide.h"
 
 void ph_kern_fill_neon(ph_kern *kern)
@@ -36,6 +37,7 @@ void ph_kern_fill_neon(ph_kern *kern)
     kern->divide = vec_divide;
     kern->scale_lanes_i8 = vec_scale_lanes_i8;
     kern->scale_rows_i8 = vec_scale_rows_i8;
+    vec_fill_train(kern);
     ph_neon_fill_quantize_x(kern);
     ph_neon_fill_panels(kern);
 }

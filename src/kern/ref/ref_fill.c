@@ -34,4 +34,13 @@ void ph_kern_fill_ref(ph_kern *kern)
     kern->divide = ph_ref_divide;
     kern->scale_lanes_i8 = ph_ref_scale_lanes_i8;
     kern->scale_rows_i8 = ph_ref_scale_rows_i8;
+    kern->gemm_m = PH_REF_GEMM_M;
+    kern->gemm_n = PH_REF_GEMM_N;
+    kern->gemm = ph_ref_gemm;
+    kern->gemm_panels = ph_ref_gemm_panels;
+    kern->gelu_grad = ph_ref_gelu_grad;
+    kern->layernorm_grad = ph_ref_layernorm_grad;
+    kern->softmax_lse = ph_ref_softmax_lse;
+    kern->attn_probs = ph_ref_attn_probs;
+    kern->attn_grad = ph_ref_attn_grad;
 }

@@ -6,6 +6,7 @@
 #include "kern/vec/vec_attn.h"
 #include "kern/vec/vec_dot.h"
 #include "kern/vec/vec_rows.h"
+#include "kern/vec/vec_train.h"
 #include "kern/vec/vec_wide.h"
 
 void ph_kern_fill_avx2(ph_kern *kern)
@@ -39,6 +40,7 @@ void ph_kern_fill_avx2(ph_kern *kern)
     kern->divide = vec_divide;
     kern->scale_lanes_i8 = vec_scale_lanes_i8;
     kern->scale_rows_i8 = vec_scale_rows_i8;
+    vec_fill_train(kern);
     ph_avx2_fill_fast(kern);
     ph_avx2_fill_dots_32(kern);
     ph_avx2_fill_dots_256(kern);

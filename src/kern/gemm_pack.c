@@ -1,0 +1,163 @@
+/* Copying operands into panels. Contract: kern/sgemm.h.
+ *
+ * Vectors of four by the compilers' vector extension: every CPU that this is built for has them,
+ * and no copy here gains from wider ones. */
+#include <string.h>
+
+#include "kern/sgemm.h"
+
+#define AHEAD 12 /* rows asked for ahead of time */
+
+typedef float f4 __attribute__((vector_size(16)));
+
+static inline f4 load4(const float *p)
+{
+    f4 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void store4(float *p, f4 v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/* Four rows of n columns to four columns of n rows. */
+static inline void transpose4(float *dst, size_t w, const float *src, size_t ld)
+{
+    f4 a = load4(src), b = load4(src + ld), c = load4(src + 2 * ld), d = load4(src + 3 * ld);
+    f4 ab0 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    f4 ab1 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    f4 cd0 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    f4 cd1 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    store4(dst, __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5));
+    store4(dst + w, __builtin_shufflevector(ab0, cd0, 2, 3, 6, 7));
+    store4(dst + 2 * w, __builtin_shufflevector(ab1, cd1, 0, 1, 4, 5));
+    store4(dst + 3 * w, __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7));
+}
+
+static inline void transpose2(float *dst, size_t w, const float *src, size_t ld)
+{
+    f4 a = load4(src), b = load4(src + ld);
+    f4 ab0 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    f4 ab1 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    memcpy(dst, &ab0, 8);
+    memcpy(dst + w, (const char *)&ab0 + 8, 8);
+    memcpy(dst + 2 * w, &ab1, 8);
+    memcpy(dst + 3 * w, (const char *)&ab1 + 8, 8);
+}
+
+/* One panel of n <= w columns. */
+static inline void panel_rows(float *dst, const float *src, size_t ld, size_t n, size_t k, size_t w)
+{
+    size_t p = 0;
+    for (; n == w && p + 4 <= k; p += 4) {
+        size_t j = 0;
+        for (; j + 4 <= w; j += 4) {
+            transpose4(dst + p * w + j, w, src + j * ld + p, ld);
+        }
+        if (j + 2 <= w) {
+            transpose2(dst + p * w + j, w, src + j * ld + p, ld);
+            j += 2;
+        }
+        for (; j < w; j++) {
+            for (size_t i = p; i < p + 4; i++) {
+                dst[i * w + j] = src[j * ld + i];
+            }
+        }
+    }
+    for (; p < k; p++) {
+        for (size_t j = 0; j < w; j++) {
+            dst[p * w + j] = j < n ? src[j * ld + p] : 0.0f;
+        }
+    }
+}
+
+void ph_pack_rows(float *dst, const float *src, size_t ld, size_t n, size_t k, size_t w)
+{
+    for (size_t j = 0; j < n; j += w, dst += w * k, src += w * ld) {
+        size_t left = n - j < w ? n - j : w;
+        switch (w) { /* widths that are known unroll */
+        case 6:
+            panel_rows(dst, src, ld, left, k, 6);
+            break;
+        case 12:
+            panel_rows(dst, src, ld, left, k, 12);
+            break;
+        case 16:
+            panel_rows(dst, src, ld, left, k, 16);
+            break;
+        case 32:
+            panel_rows(dst, src, ld, left, k, 32);
+            break;
+        default:
+            panel_rows(dst, src, ld, left, k, w);
+        }
+    }
+}
+
+/* Depth outside: a row of the source is read once, in order. Rows are too short and too far apart
+ * for the hardware to see the next one coming. */
+static inline void whole_cols(float *dst, const float *src, size_t ld, size_t n, size_t k, size_t w)
+{
+    for (size_t p = 0; p < k; p++) {
+        const float *row = src + p * ld;
+        float *out = dst + p * w;
+        for (size_t j = 0; p + AHEAD < k && j < n; j += 16) {
+            __builtin_prefetch(row + AHEAD * ld + j);
+        }
+        for (size_t j = 0; j + w <= n; j += w, out += w * k) {
+            memcpy(out, row + j, w * sizeof *out);
+        }
+    }
+}
+
+void ph_pack_cols(float *dst, const float *src, size_t ld, size_t n, size_t k, size_t w)
+{
+    switch (w) {
+    case 6:
+        whole_cols(dst, src, ld, n, k, 6);
+        break;
+    case 12:
+        whole_cols(dst, src, ld, n, k, 12);
+        break;
+    case 16:
+        whole_cols(dst, src, ld, n, k, 16);
+        break;
+    case 32:
+        whole_cols(dst, src, ld, n, k, 32);
+        break;
+    default:
+        whole_cols(dst, src, ld, n, k, w);
+    }
+    size_t rest = n % w;
+    dst += n / w * w * k;
+    for (size_t p = 0; rest > 0 && p < k; p++) {
+        for (size_t j = 0; j < w; j++) {
+            dst[p * w + j] = j < rest ? src[p * ld + n - rest + j] : 0.0f;
+        }
+    }
+}
+
+static inline uint32_t round_bits(uint32_t u)
+{
+    bool is_nan = (u & 0x7fffffffu) > 0x7f800000u;
+    return (is_nan ? u | 0x400000u : u + 0x7fffu + (u >> 16 & 1u)) & 0xffff0000u;
+}
+
+void ph_round_bf16(float *x, size_t n)
+{
+    uint32_t u[16];
+    for (; n >= 16; n -= 16, x += 16) {
+        memcpy(u, x, sizeof u);
+        for (int i = 0; i < 16; i++) {
+            u[i] = round_bits(u[i]);
+        }
+        memcpy(x, u, sizeof u);
+    }
+    for (size_t i = 0; i < n; i++) {
+        memcpy(u, x + i, sizeof *u);
+        u[0] = round_bits(u[0]);
+        memcpy(x + i, u, sizeof *u);
+    }
+}

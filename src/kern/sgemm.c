@@ -1,0 +1,245 @@
+/* Who computes what in the matrix products of training. Contract: kern/sgemm.h.
+ *
+ * B is packed by all threads into shared room, as many blocks of the depth as fit; then blocks of
+ * rows of C are taken off a ticket, and whoever takes one packs its rows of A block by block (they
+ * stay in the second-level cache, a panel of B in the first) and adds up their products. */
+#include "kern/sgemm.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define BLOCK_ROWS 96                /* of A in a thread's room: 96 KiB */
+#define ROWS_MIN   24                /* below, packing B is not worth sharing */
+#define B_FLOATS   ((size_t)2 << 20) /* 8 MiB: a few blocks of the depth at common widths */
+#define PACK_COLS  128               /* of B, packed together */
+
+typedef struct gemm_run {
+    ph_ticket ticket;
+    const ph_gemm_room *room;
+    const ph_sgemm *g;
+    size_t n0, n, n_padded; /* columns of B in the room */
+    size_t k0, k;           /* depths of B in the room */
+    size_t block_rows;
+} gemm_run;
+
+static size_t round_up(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t block_rows_max(const ph_kern *kern)
+{
+    return round_up(BLOCK_ROWS, kern->gemm_m);
+}
+
+phial_status ph_gemm_room_open(ph_gemm_room *room, const ph_kern *kern, ph_pool *pool, bool bf16,
+                               size_t wide_n, phial_error *err)
+{
+    *room = (ph_gemm_room){.kern = kern, .pool = pool, .bf16 = bf16};
+    size_t need;
+    if (wide_n > SIZE_MAX / 2 ||
+        !ph_mul_size(&need, round_up(wide_n, kern->gemm_n), PH_GEMM_DEPTH)) {
+        return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "a matrix of %zu columns", wide_n);
+    }
+    room->b_floats = need > B_FLOATS ? need : B_FLOATS;
+    /* A's panels, and the rows of one before they are packed. */
+    room->a_floats = (block_rows_max(kern) + kern->gemm_m) * PH_GEMM_DEPTH;
+    room->b = ph_alloc_large(room->b_floats, sizeof *room->b, err);
+    room->a = room->b == NULL ? NULL
+                              : ph_alloc_large((size_t)ph_pool_threads(pool),
+                                               room->a_floats * sizeof *room->a, err);
+    if (room->a == NULL) {
+        ph_gemm_room_close(room);
+        return PHIAL_ERR_NO_MEMORY;
+    }
+    return PHIAL_OK;
+}
+
+void ph_gemm_room_close(ph_gemm_room *room)
+{
+    ph_free(room->a);
+    ph_free(room->b);
+    *room = (ph_gemm_room){0};
+}
+
+/* --- packing ---------------------------------------------------------------------------------- */
+
+static void pack_b(void *arg, int thread, int n_threads)
+{
+    gemm_run *run = arg;
+    const ph_sgemm *g = run->g;
+    (void)thread;
+    (void)n_threads;
+    size_t w = run->room->kern->gemm_n;
+    size_t step = round_up(PACK_COLS, w);
+    size_t n_cols = (run->n + step - 1) / step;
+    size_t n_units = n_cols * ((run->k + PH_GEMM_DEPTH - 1) / PH_GEMM_DEPTH);
+    for (size_t u; (u = ph_ticket_take(&run->ticket)) < n_units;) {
+        size_t k0 = u / n_cols * PH_GEMM_DEPTH, j = u % n_cols * step;
+        size_t k = least(run->k - k0, PH_GEMM_DEPTH), n = least(run->n - j, step);
+        float *dst = run->room->b + k0 * run->n_padded + j * k;
+        size_t row = run->k0 + k0, col = run->n0 + j;
+        if (g->b_t) {
+            ph_pack_rows(dst, g->b + col * g->ldb + row, g->ldb, n, k, w);
+        } else {
+            ph_pack_cols(dst, g->b + row * g->ldb + col, g->ldb, n, k, w);
+        }
+        if (run->room->bf16) {
+            ph_round_bf16(dst, round_up(n, w) * k);
+        }
+    }
+}
+
+/* Adds a block's column sums of src [k][ld] to sums. */
+static void add_sums(float *sums, const float *src, size_t ld, size_t n, size_t k)
+{
+    for (size_t j = 0; j < n; j += 16) {
+        float part[16] = {0};
+        size_t left = least(n - j, 16);
+        if (left == 16) {
+            for (size_t p = 0; p < k; p++) {
+                const float *row = src + p * ld + j;
+                for (int i = 0; i < 16; i++) {
+                    part[i] += row[i];
+                }
+            }
+        } else {
+            for (size_t p = 0; p < k; p++) {
+                for (size_t i = 0; i < left; i++) {
+                    part[i] += src[p * ld + j + i];
+                }
+            }
+        }
+        for (size_t i = 0; i < left; i++) {
+            sums[j + i] += part[i];
+        }
+    }
+}
+
+static void pack_a(const gemm_run *run, float *dst, size_t row, size_t m, size_t k0, size_t k)
+{
+    const ph_sgemm *g = run->g;
+    size_t w = run->room->kern->gemm_m;
+    if (g->a_t) {
+        const float *src = g->a + k0 * g->lda + row;
+        ph_pack_cols(dst, src, g->lda, m, k, w);
+        if (g->a_sums != NULL && run->n0 == 0) {
+            add_sums(g->a_sums + row, src, g->lda, m, k);
+        }
+    } else if (g->a_map == NULL) {
+        ph_pack_rows(dst, g->a + row * g->lda + k0, g->lda, m, k, w);
+    } else {
+        float *rows = dst + block_rows_max(run->room->kern) * PH_GEMM_DEPTH;
+        for (size_t i = 0; i < m; i += w) {
+            size_t n = least(m - i, w);
+            for (size_t r = 0; r < n; r++) {
+                g->a_map(rows + r * k, g->a + (row + i + r) * g->lda + k0, k);
+            }
+            ph_pack_rows(dst + i * k, rows, k, n, k, w);
+        }
+    }
+    if (run->room->bf16) {
+        ph_round_bf16(dst, round_up(m, w) * k);
+    }
+}
+
+/* --- products --------------------------------------------------------------------------------- */
+
+/* Asks for a share of a panel of B, from the third-level cache into the second: a panel is read
+ * by all blocks of rows in turn, and only the first of them would wait. */
+static void prefetch_share(const float *panel, size_t n, size_t share, size_t n_shares)
+{
+    const size_t line = PH_CACHE_LINE / sizeof *panel;
+    size_t lines = (n + line - 1) / line;
+    for (size_t i = lines * share / n_shares; i < lines * (share + 1) / n_shares; i++) {
+        __builtin_prefetch(panel + i * line, 0, 2);
+    }
+}
+
+/* Rows row .. row + m - 1, one block of the depth, k0 counted from the room's. */
+static void multiply(const gemm_run *run, const float *a, size_t row, size_t m, size_t k0, size_t k)
+{
+    const ph_sgemm *g = run->g;
+    const ph_kern *kern = run->room->kern;
+    bool first = run->k0 + k0 == 0;
+    const float *from = first ? g->from : g->c;
+    size_t ld_from = first ? g->ld_from : g->ldc;
+    const float *b = run->room->b + k0 * run->n_padded;
+    size_t n_shares = (m + kern->gemm_m - 1) / kern->gemm_m;
+    for (size_t j = 0; j < run->n; j += kern->gemm_n) {
+        size_t col = run->n0 + j, next = j + kern->gemm_n;
+        for (size_t i = 0; i < m; i += kern->gemm_m) {
+            if (next < run->n) {
+                prefetch_share(b + next * k, kern->gemm_n * k, i / kern->gemm_m, n_shares);
+            }
+            ph_gemm_tile t = {
+                .c = g->c + (row + i) * g->ldc + col,
+                .a = a + i * k,
+                .b = b + j * k,
+                .bias = first && g->bias != NULL ? g->bias + col : NULL,
+                .from = from != NULL ? from + (row + i) * ld_from + col : NULL,
+                .ldc = g->ldc,
+                .ld_from = ld_from,
+                .m = least(m - i, kern->gemm_m),
+                .n = least(run->n - j, kern->gemm_n),
+                .k = k,
+            };
+            kern->gemm(&t);
+        }
+    }
+}
+
+static void compute(void *arg, int thread, int n_threads)
+{
+    gemm_run *run = arg;
+    const ph_sgemm *g = run->g;
+    float *a = run->room->a + (size_t)thread * run->room->a_floats;
+    (void)n_threads;
+    size_t n_blocks = (g->m + run->block_rows - 1) / run->block_rows;
+    for (size_t u; (u = ph_ticket_take(&run->ticket)) < n_blocks;) {
+        size_t row = u * run->block_rows, m = least(g->m - row, run->block_rows);
+        size_t k0 = 0;
+        do {
+            size_t k = least(run->k - k0, PH_GEMM_DEPTH);
+            pack_a(run, a, row, m, run->k0 + k0, k);
+            multiply(run, a, row, m, k0, k);
+            k0 += PH_GEMM_DEPTH;
+        } while (k0 < run->k);
+        if (g->after != NULL && run->k0 + run->k == g->k) {
+            g->after(g->user, row, m, run->n0, run->n);
+        }
+    }
+}
+
+void ph_sgemm_run(const ph_gemm_room *room, const ph_sgemm *g)
+{
+    if (g->m == 0 || g->n == 0) {
+        return;
+    }
+    size_t w = room->kern->gemm_n, threads = (size_t)ph_pool_threads(room->pool);
+    size_t widest = room->b_floats / PH_GEMM_DEPTH / w * w;
+    size_t share = round_up((g->m + 2 * threads - 1) / (2 * threads), room->kern->gemm_m);
+    size_t rows_min = round_up(ROWS_MIN, room->kern->gemm_m);
+    share = share < rows_min ? rows_min : share;
+    gemm_run run = {.room = room, .g = g, .block_rows = least(share, block_rows_max(room->kern))};
+    for (run.n0 = 0; run.n0 < g->n; run.n0 += widest) {
+        run.n = least(g->n - run.n0, widest);
+        run.n_padded = round_up(run.n, w);
+        size_t deepest = room->b_floats / run.n_padded / PH_GEMM_DEPTH * PH_GEMM_DEPTH;
+        run.k0 = 0;
+        do {
+            run.k = least(g->k - run.k0, deepest);
+            atomic_store(&run.ticket.next, 0);
+            ph_pool_run(room->pool, pack_b, &run);
+            atomic_store(&run.ticket.next, 0);
+            ph_pool_run(room->pool, compute, &run);
+            run.k0 += deepest;
+        } while (run.k0 < g->k);
+    }
+}
