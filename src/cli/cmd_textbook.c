@@ -57,12 +57,12 @@ static phial_status list_kinds(void)
  * digit, which is how sums are learned. */
 static void add_plain(ph_buf *line, const ph_textbook_example *ex)
 {
-    const ph_buf *parts[] = {&ex->prompt, &ex->completion};
-    for (size_t k = 0; k < 2; k++) {
+    const ph_buf *parts[] = {&ex->prompt, &ex->completion, &ex->dialog};
+    for (size_t k = 0; k < 3; k++) {
         for (size_t i = 0; i < parts[k]->len; i++) {
             char c = parts[k]->data[i];
             if (c < '0' || c > '9')
-                ph_buf_add_byte(line, (uint8_t)c);
+                ph_buf_add_byte(line, c ? (uint8_t)c : '\n');
         }
     }
     ph_buf_add_str(line, "\n");
@@ -215,7 +215,8 @@ static const ph_cmd_example examples[] = {
 
 const ph_cmd ph_cmd_textbook = {
     .details =
-        "Writes JSON lines for phial train: {\"prompt\",\"completion\"} or {\"text\"}. The same "
+        "Writes JSON lines for phial train: {\"prompt\",\"completion\"}, {\"messages\"} or "
+        "{\"text\"}. The same "
         "seed, split and kinds give the same lines.\n"
         "A fifth of the names and words of open classes, of the ways to say a thing and of the "
         "sums is never used by --split train; --split test uses these wherever there is a choice.",

@@ -49,8 +49,8 @@ const ph_textbook_kind_info *ph_textbook_kind_at(size_t i)
 
 static ph_buf *part_of(ph_textbook_example *ex, size_t i)
 {
-    ph_buf *const parts[] = {&ex->prompt, &ex->completion, &ex->passage, &ex->question,
-                             &ex->answer, &ex->topic,      &ex->check};
+    ph_buf *const parts[] = {&ex->prompt,   &ex->completion, &ex->dialog, &ex->passage,
+                             &ex->question, &ex->answer,     &ex->topic,  &ex->check};
     return i < sizeof parts / sizeof parts[0] ? parts[i] : NULL;
 }
 
@@ -154,11 +154,11 @@ phial_status ph_textbook_next(ph_textbook *book, const ph_textbook_example **out
     return PHIAL_OK;
 }
 
-static void add_json_text(ph_buf *out, const ph_buf *text)
+static void add_json_text(ph_buf *out, ph_str text)
 {
     ph_buf_add_byte(out, '"');
-    for (size_t i = 0; i < text->len; i++) {
-        uint8_t c = (uint8_t)text->data[i];
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = (uint8_t)text.p[i];
         if (c == '\n')
             ph_buf_add_str(out, "\\n");
         else if (c == '"' || c == '\\')
@@ -175,22 +175,41 @@ static void add_json_fact(ph_buf *out, const char *key, const ph_buf *text)
 {
     if (text->len > 0) {
         ph_buf_addf(out, ",\"%s\":", key);
-        add_json_text(out, text);
+        add_json_text(out, (ph_str){text->data, text->len});
     }
+}
+
+static void add_json_dialog(ph_buf *out, const ph_buf *dialog)
+{
+    ph_buf_add_str(out, "\"messages\":[");
+    for (size_t i = 0, turn = 0; i < dialog->len; turn++) {
+        ph_str says = ph_str_from(dialog->data + i);
+        ph_buf_addf(out, "%s{\"role\":\"%s\",\"content\":", turn > 0 ? "," : "",
+                    turn % 2 == 0 ? "user" : "assistant");
+        add_json_text(out, says);
+        ph_buf_add_byte(out, '}');
+        i += says.n + 1;
+    }
+    ph_buf_add_byte(out, ']');
 }
 
 phial_status ph_textbook_add_json(ph_buf *out, const ph_textbook_example *example, bool facts,
                                   phial_error *err)
 {
+    ph_str prompt = {example->prompt.data, example->prompt.len};
+    ph_str completion = {example->completion.data, example->completion.len};
     ph_buf_add_byte(out, '{');
-    if (example->prompt.len > 0) {
+    if (example->dialog.len > 0) {
+        add_json_dialog(out, &example->dialog);
+    } else if (prompt.n > 0) {
         ph_buf_add_str(out, "\"prompt\":");
-        add_json_text(out, &example->prompt);
+        add_json_text(out, prompt);
         ph_buf_add_str(out, ",\"completion\":");
+        add_json_text(out, completion);
     } else {
         ph_buf_add_str(out, "\"text\":");
+        add_json_text(out, completion);
     }
-    add_json_text(out, &example->completion);
     if (facts) {
         ph_buf_addf(out, ",\"kind\":\"%s\"", kinds[example->kind].info.name);
         add_json_fact(out, "passage", &example->passage);

@@ -67,6 +67,8 @@ typedef struct ph_textbook_example {
     ph_textbook_kind kind;
     ph_buf prompt; /* empty: the completion is a text of its own */
     ph_buf completion;
+    ph_buf
+        dialog; /* instead of both: what user and assistant say in turn, each with a NUL behind */
     ph_buf passage;  /* all passages of a question, a newline between them */
     ph_buf question; /* as asked */
     ph_buf answer;   /* of a question or a sum */
@@ -88,8 +90,8 @@ phial_status ph_textbook_next(ph_textbook *book, const ph_textbook_example **out
 /* Where to go on: the next call writes example `index`. */
 void ph_textbook_seek(ph_textbook *book, uint64_t index);
 
-/* Appends {"prompt":...,"completion":...} or {"text":...} and a newline. With facts, also "kind",
- * and "passage", "question", "answer", "topic" where there are any. */
+/* Appends {"prompt":...,"completion":...}, {"messages":[...]} or {"text":...} and a newline. With
+ * facts, also "kind", and "passage", "question", "answer", "topic" where there are any. */
 phial_status ph_textbook_add_json(ph_buf *out, const ph_textbook_example *example, bool facts,
                                   phial_error *err);
 

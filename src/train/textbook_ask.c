@@ -32,7 +32,13 @@ static void add_layout(ph_buf *out, ph_str layout, const ph_buf *passage, const 
     }
 }
 
-static bool draw_question(ph_tb *t, bool absent, ph_buf *question, ph_buf *answer)
+void ph_tb_add_layout(ph_tb *t, ph_buf *out, const ph_buf *passage, const ph_buf *question)
+{
+    add_layout(out, ph_tb_pick(t, ph_tb_chance(t, 60) ? plain_layouts : layouts, '|'), passage,
+               question);
+}
+
+bool ph_tb_draw_question(ph_tb *t, bool absent, ph_buf *question, ph_buf *answer)
 {
     if (!absent)
         return ph_tb_passage_ask(t, question, answer);
@@ -45,7 +51,7 @@ static bool draw_question(ph_tb *t, bool absent, ph_buf *question, ph_buf *answe
 static bool add_earlier(ph_tb *t, ph_tb_form form, ph_buf *question, ph_buf *answer)
 {
     ph_textbook_example *ex = t->ex;
-    if (!draw_question(t, ph_tb_chance(t, 30), question, answer))
+    if (!ph_tb_draw_question(t, ph_tb_chance(t, 30), question, answer))
         return false;
     ph_buf request = {0};
     add_layout(&request, ph_tb_pick(t, plain_layouts, '|'), &ex->passage, question);
@@ -71,13 +77,12 @@ bool ph_tb_ask_passage(ph_tb *t, bool absent)
     bool second = ph_tb_chance(t, 12);
     if (ok && second)
         ok = add_earlier(t, form, &earlier, &ex->answer);
-    ok = ok && draw_question(t, absent, &ex->question, &ex->answer) &&
+    ok = ok && ph_tb_draw_question(t, absent, &ex->question, &ex->answer) &&
          !(second && same(&earlier, &ex->question));
     if (ok && second)
         ph_buf_add(&request, ex->question.data, ex->question.len);
     else if (ok)
-        add_layout(&request, ph_tb_pick(t, ph_tb_chance(t, 60) ? plain_layouts : layouts, '|'),
-                   &ex->passage, &ex->question);
+        ph_tb_add_layout(t, &request, &ex->passage, &ex->question);
     if (ok) {
         ph_tb_add_request(&ex->prompt, form, (ph_str){request.data, request.len});
         ph_buf_addf(&ex->completion, " %s", ex->answer.data);

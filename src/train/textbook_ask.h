@@ -8,6 +8,12 @@
  * of both. */
 bool ph_tb_ask_passage(ph_tb *t, bool absent);
 
+/* Passage and question as one of the ways to put them. */
+void ph_tb_add_layout(ph_tb *t, ph_buf *out, const ph_buf *passage, const ph_buf *question);
+
+/* A question, and its answer or the sentence that there is none. */
+bool ph_tb_draw_question(ph_tb *t, bool absent, ph_buf *question, ph_buf *answer);
+
 /* How many sentences a passage has: 1 to 7. */
 size_t ph_tb_passage_length(ph_tb *t);
 

@@ -1,6 +1,5 @@
 /* A passage and its questions as one text, like an exercise in a book: everything in it is learned,
  * the passage too, which is where copying is learned first. */
-#include "tok/passages.h"
 #include "train/textbook_ask.h"
 #include "train/textbook_kinds.h"
 #include "train/textbook_passage.h"
@@ -23,13 +22,12 @@ bool ph_textbook_write_reading(ph_tb *t)
     size_t n = 0;
     for (int tries = 0; tries < 3 * QUESTIONS && n < QUESTIONS; tries++) {
         bool absent = ph_tb_chance(t, 30);
-        if (absent ? !ph_tb_passage_ask_absent(t, &ex->question)
-                   : !ph_tb_passage_ask(t, &ex->question, &ex->answer))
+        if (!ph_tb_draw_question(t, absent, &ex->question, &ex->answer))
             continue;
         if (has(&ex->completion, &ex->question))
             continue;
         ph_buf_addf(&ex->completion, "\nQuestion: %s\nAnswer: %s", ex->question.data,
-                    absent ? PH_PASSAGES_NOT_TOLD : ex->answer.data);
+                    ex->answer.data);
         n++;
     }
     ph_buf_clear(&ex->question);
