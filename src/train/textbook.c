@@ -11,7 +11,7 @@
 #include "train/textbook_passage.h"
 #include "train/textbook_value.h"
 
-/* Of one example; the longest are numbered passages with a few thousand bytes. */
+/* Of each text of an example; the longest are numbered passages with a few thousand bytes. */
 #define EXAMPLE_BYTES ((size_t)1 << 16)
 
 typedef struct kind {
@@ -33,6 +33,7 @@ struct ph_textbook {
     ph_str *words;
     ph_tb_passage *passage;
     ph_tb *tb;
+    ph_tb_room room;
 };
 
 void ph_textbook_options_default(ph_textbook_options *options)
@@ -68,6 +69,22 @@ static phial_status check_weights(const ph_textbook_options *o, uint64_t *total,
     return PHIAL_OK;
 }
 
+static bool reserve(ph_buf *b, size_t bytes)
+{
+    ph_buf_init(b, bytes);
+    return ph_buf_reserve(b, bytes);
+}
+
+static phial_status make_room(ph_textbook *b, phial_error *err)
+{
+    bool ok = reserve(&b->room.request, EXAMPLE_BYTES) && reserve(&b->room.earlier, EXAMPLE_BYTES);
+    for (size_t i = 0; ok && part_of(&b->example, i); i++)
+        ok = reserve(part_of(&b->example, i), EXAMPLE_BYTES);
+    for (size_t i = 0; ok && i < PH_TB_DEPTH; i++)
+        ok = reserve(&b->room.values[i], PH_TB_VALUE_BYTES);
+    return ok ? PHIAL_OK : ph_err_set(err, PHIAL_ERR_NO_MEMORY, "textbook: out of memory");
+}
+
 phial_status ph_textbook_new(ph_textbook **out, const ph_textbook_options *options,
                              phial_error *err)
 {
@@ -78,11 +95,11 @@ phial_status ph_textbook_new(ph_textbook **out, const ph_textbook_options *optio
         return st != PHIAL_OK ? st : PHIAL_ERR_NO_MEMORY;
     b->options = *options;
     b->total_weight = total;
-    for (size_t i = 0; part_of(&b->example, i); i++)
-        ph_buf_init(part_of(&b->example, i), EXAMPLE_BYTES);
     b->passage = ph_tb_passage_new(err);
     b->tb = ph_alloc(1, sizeof *b->tb, err);
     st = b->passage && b->tb ? ph_tb_words_new(&b->tables, &b->words, err) : PHIAL_ERR_NO_MEMORY;
+    if (st == PHIAL_OK)
+        st = make_room(b, err);
     if (st != PHIAL_OK) {
         ph_textbook_free(b);
         return st;
@@ -97,6 +114,10 @@ void ph_textbook_free(ph_textbook *book)
         return;
     for (size_t i = 0; part_of(&book->example, i); i++)
         ph_buf_free(part_of(&book->example, i));
+    for (size_t i = 0; i < PH_TB_DEPTH; i++)
+        ph_buf_free(&book->room.values[i]);
+    ph_buf_free(&book->room.request);
+    ph_buf_free(&book->room.earlier);
     ph_tb_passage_free(book->passage);
     ph_free(book->tables);
     ph_free(book->words);
@@ -127,8 +148,11 @@ phial_status ph_textbook_next(ph_textbook *book, const ph_textbook_example **out
     static const char *const split_names[] = {"train", "dev", "test"};
     ph_textbook_example *ex = &book->example;
     ph_tb *t = book->tb;
-    *t = (ph_tb){
-        .options = &book->options, .tables = book->tables, .passage = book->passage, .ex = ex};
+    *t = (ph_tb){.options = &book->options,
+                 .tables = book->tables,
+                 .passage = book->passage,
+                 .room = &book->room,
+                 .ex = ex};
     ph_rng_seed(&t->rng, book->options.seed, book->index * 3 + (uint64_t)book->options.split);
     ex->kind = draw_kind(book);
     bool done = false;
@@ -138,11 +162,8 @@ phial_status ph_textbook_next(ph_textbook *book, const ph_textbook_example **out
         t->env.n_slots = 0;
         t->n_used = 0;
         done = kinds[ex->kind].write(t);
-        for (size_t i = 0; part_of(ex, i); i++) {
-            if (ph_buf_status(part_of(ex, i), err) != PHIAL_OK)
-                return ph_err_context(err, PHIAL_ERR_NO_MEMORY, "textbook: example %llu",
-                                      (unsigned long long)book->index);
-        }
+        for (size_t i = 0; part_of(ex, i); i++)
+            done = done && !part_of(ex, i)->failed;
     }
     if (!done)
         return ph_err_set(err, PHIAL_ERR_NO_MEMORY,

@@ -53,13 +53,12 @@ static bool add_earlier(ph_tb *t, ph_tb_form form, ph_buf *question, ph_buf *ans
     ph_textbook_example *ex = t->ex;
     if (!ph_tb_draw_question(t, ph_tb_chance(t, 30), question, answer))
         return false;
-    ph_buf request = {0};
-    add_layout(&request, ph_tb_pick(t, plain_layouts, '|'), &ex->passage, question);
-    ph_tb_add_request(&ex->prompt, form, (ph_str){request.data, request.len});
+    ph_buf *request = &t->room->request;
+    ph_buf_clear(request);
+    add_layout(request, ph_tb_pick(t, plain_layouts, '|'), &ex->passage, question);
+    ph_tb_add_request(&ex->prompt, form, (ph_str){request->data, request->len});
     ph_buf_addf(&ex->prompt, " %s\n", answer->data);
-    bool ok = !request.failed;
-    ph_buf_free(&request);
-    return ok;
+    return true;
 }
 
 static bool same(const ph_buf *a, const ph_buf *b)
@@ -70,25 +69,23 @@ static bool same(const ph_buf *a, const ph_buf *b)
 bool ph_tb_ask_passage(ph_tb *t, bool absent)
 {
     ph_textbook_example *ex = t->ex;
-    ph_buf earlier = {0}, request = {0};
+    ph_buf *earlier = &t->room->earlier, *request = &t->room->request;
     ph_tb_passage_clear(t->passage);
-    bool ok = ph_tb_passage_add(t, &ex->passage, ph_tb_passage_length(t));
+    if (!ph_tb_passage_add(t, &ex->passage, ph_tb_passage_length(t)))
+        return false;
     ph_tb_form form = ph_tb_pick_form(t);
     bool second = ph_tb_chance(t, 12);
-    if (ok && second)
-        ok = add_earlier(t, form, &earlier, &ex->answer);
-    ok = ok && ph_tb_draw_question(t, absent, &ex->question, &ex->answer) &&
-         !(second && same(&earlier, &ex->question));
-    if (ok && second)
-        ph_buf_add(&request, ex->question.data, ex->question.len);
-    else if (ok)
-        ph_tb_add_layout(t, &request, &ex->passage, &ex->question);
-    if (ok) {
-        ph_tb_add_request(&ex->prompt, form, (ph_str){request.data, request.len});
-        ph_buf_addf(&ex->completion, " %s", ex->answer.data);
-    }
-    ok = ok && !request.failed;
-    ph_buf_free(&request);
-    ph_buf_free(&earlier);
-    return ok;
+    if (second && !add_earlier(t, form, earlier, &ex->answer))
+        return false;
+    if (!ph_tb_draw_question(t, absent, &ex->question, &ex->answer) ||
+        (second && same(earlier, &ex->question)))
+        return false;
+    ph_buf_clear(request);
+    if (second)
+        ph_buf_add(request, ex->question.data, ex->question.len);
+    else
+        ph_tb_add_layout(t, request, &ex->passage, &ex->question);
+    ph_tb_add_request(&ex->prompt, form, (ph_str){request->data, request->len});
+    ph_buf_addf(&ex->completion, " %s", ex->answer.data);
+    return true;
 }

@@ -9,9 +9,23 @@
 #define WORD_SEED   0x776f7264u
 #define GROUP_SEED  0x67726f75u
 
+static char upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 bool ph_tb_word_held(const char *word, size_t n)
 {
-    return ph_hash64(word, n, WORD_SEED) % HELD_ONE_IN == 0;
+    char small[64];
+    n = n < sizeof small ? n : sizeof small;
+    for (size_t i = 0; i < n; i++)
+        small[i] = lower(word[i]);
+    return ph_hash64(small, n, WORD_SEED) % HELD_ONE_IN == 0;
 }
 
 /* The held out ones of n lie next to each other, from `*first` on, round the end. */
@@ -193,6 +207,8 @@ void ph_tb_add_plural(ph_buf *out, const char *word)
             return;
     }
     size_t n = strlen(word);
+    if (n == 0 || out->failed)
+        return;
     char last = n > 0 ? word[n - 1] : 0, before = n > 1 ? word[n - 2] : 0;
     if (last == 'y' && !is_vowel(before)) {
         out->len--;
@@ -248,16 +264,6 @@ static bool add_pronoun(ph_buf *out, ph_tb_env *env, const char *name)
         return true;
     }
     return false;
-}
-
-static char upper(char c)
-{
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 /* spec: what stands between the braces. */

@@ -19,6 +19,7 @@
 #define PH_TB_SLOTS       20  /* of one environment */
 #define PH_TB_NAME_BYTES  16  /* of a slot's name, NUL included */
 #define PH_TB_VALUE_BYTES 128 /* of a value, NUL included */
+#define PH_TB_DEPTH       6   /* phrases in phrases */
 #define PH_TB_USED        192 /* values of one example */
 
 typedef struct ph_tb_slot {
@@ -40,11 +41,19 @@ typedef struct ph_tb_words {
     size_t n, n_train;
 } ph_tb_words;
 
+/* Room for texts under way. All of it is there from the start: writing allocates nothing. */
+typedef struct ph_tb_room {
+    ph_buf request, earlier;
+    ph_buf values[PH_TB_DEPTH]; /* of phrases in phrases */
+    size_t depth;
+} ph_tb_room;
+
 /* One example under way. */
 typedef struct ph_tb {
     const ph_textbook_options *options;
     const ph_tb_words *tables; /* by row of textbook_words.def and PH_VERBS */
     struct ph_tb_passage *passage;
+    ph_tb_room *room;
     ph_rng rng;
     ph_textbook_example *ex;
     ph_tb_env env; /* of kinds that need but one */
@@ -63,7 +72,7 @@ static inline bool ph_tb_chance(ph_tb *t, unsigned percent)
     return ph_rng_below(&t->rng, 100) < percent;
 }
 
-/* Held out of training: a fifth of all words, by their bytes. */
+/* Held out of training: a fifth of all words, by their letters, small or capital. */
 bool ph_tb_word_held(const char *word, size_t n);
 
 /* Which of n alternatives of a group are: a fifth on average, none of fewer than three. */

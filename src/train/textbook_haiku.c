@@ -52,8 +52,8 @@ static bool add_line(ph_tb *t, const char *group, size_t n)
         for (size_t s = 0; s < n_slots; s++)
             t->env.slots[s].told = false;
         ph_tb_env line = {.outer = &t->env};
-        ph_buf_add_byte(out, '\n');
-        if (ph_tb_fill(t, &line, out, ph_tb_pick(t, group, '|'), PH_TB_DRAW) &&
+        if (ph_buf_add_byte(out, '\n') &&
+            ph_tb_fill(t, &line, out, ph_tb_pick(t, group, '|'), PH_TB_DRAW) &&
             ph_tb_syllables((ph_str){out->data + from, out->len - from}) == n) {
             char *c = &out->data[from + 1];
             *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;

@@ -68,9 +68,27 @@ struct ph_tb_passage {
     ph_buf scratch, other;
 };
 
+/* Room for all texts is there from the start; sentences and questions are far shorter. */
+#define TEXT_BYTES 2048
+
+static bool reserve(ph_buf *b)
+{
+    ph_buf_init(b, TEXT_BYTES);
+    return ph_buf_reserve(b, TEXT_BYTES);
+}
+
 ph_tb_passage *ph_tb_passage_new(phial_error *err)
 {
-    return ph_alloc(1, sizeof(ph_tb_passage), err);
+    ph_tb_passage *p = ph_alloc(1, sizeof *p, err);
+    bool ok = p && reserve(&p->scratch) && reserve(&p->other);
+    for (size_t i = 0; ok && i < FACTS; i++)
+        ok = reserve(&p->facts[i].sentence);
+    if (!ok) {
+        ph_err_set(err, PHIAL_ERR_NO_MEMORY, "textbook: out of memory");
+        ph_tb_passage_free(p);
+        return NULL;
+    }
+    return p;
 }
 
 void ph_tb_passage_free(ph_tb_passage *p)
@@ -194,7 +212,7 @@ static bool tell(ph_tb *t, ph_tb_passage *p, ph_buf *out, size_t u, const fact_r
     if (!done) {
         f->env.n_slots = 0;
         ph_buf_clear(&f->sentence);
-        if (!ph_tb_fill(t, &f->env, &f->sentence, template, PH_TB_TELL))
+        if (!ph_tb_fill(t, &f->env, &f->sentence, template, PH_TB_TELL) || f->sentence.failed)
             return false;
     }
     if (f->sentence.data[0] != ' ') {

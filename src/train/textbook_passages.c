@@ -12,16 +12,14 @@ bool ph_textbook_write_passages(ph_tb *t)
     ph_str passages[PASSAGES];
     ph_tb_passage_clear(t->passage);
     for (size_t i = 0; i < n; i++) {
-        ph_buf one = {0};
-        bool ok = ph_tb_passage_add(t, &one, 1 + ph_tb_below(t, 3));
+        ph_buf *one = &t->room->request;
+        ph_buf_clear(one);
+        if (!ph_tb_passage_add(t, one, 1 + ph_tb_below(t, 3)))
+            return false;
         if (i > 0)
             ph_buf_add_byte(&ex->passage, '\n');
-        ph_buf_add(&ex->passage, one.data, one.len);
+        ph_buf_add(&ex->passage, one->data, one->len);
         ends[i] = ex->passage.len;
-        ok = ok && !one.failed;
-        ph_buf_free(&one);
-        if (!ok)
-            return false;
     }
     bool absent = ph_tb_chance(t, 30);
     if (absent)
@@ -33,13 +31,11 @@ bool ph_textbook_write_passages(ph_tb *t)
         passages[i] = (ph_str){ex->passage.data + from, ends[i] - from};
         from = ends[i] + 1;
     }
-    ph_buf request = {0};
-    bool ok = ph_passages_add_request(&request, passages, n,
-                                      (ph_str){ex->question.data, ex->question.len});
-    if (ok)
-        ph_tb_add_request(&ex->prompt, ph_tb_chance(t, 80) ? PH_TB_INSTRUCT : PH_TB_CHAT,
-                          (ph_str){request.data, request.len});
-    ph_buf_free(&request);
+    ph_buf *request = &t->room->request;
+    ph_buf_clear(request);
+    ph_passages_add_request(request, passages, n, (ph_str){ex->question.data, ex->question.len});
+    ph_tb_add_request(&ex->prompt, ph_tb_chance(t, 80) ? PH_TB_INSTRUCT : PH_TB_CHAT,
+                      (ph_str){request->data, request->len});
     ph_buf_addf(&ex->completion, " %s", ex->answer.data);
-    return ok;
+    return true;
 }

@@ -343,12 +343,15 @@ bool ph_tb_draw(ph_tb *t, ph_tb_slot *slot, ph_str type)
     }
     const char *alternatives = ph_tb_phrase(type);
     if (alternatives) {
+        ph_tb_room *room = t->room;
+        if (room->depth == PH_TB_DEPTH)
+            return false;
         ph_tb_env env = {.n_slots = 0};
-        ph_buf value;
-        ph_buf_init(&value, sizeof slot->value);
-        bool ok = ph_tb_fill(t, &env, &value, ph_tb_pick(t, alternatives, '|'), PH_TB_DRAW) &&
-                  !value.failed && put(slot, (ph_str){value.data, value.len});
-        ph_buf_free(&value);
+        ph_buf *value = &room->values[room->depth++];
+        ph_buf_clear(value);
+        bool ok = ph_tb_fill(t, &env, value, ph_tb_pick(t, alternatives, '|'), PH_TB_DRAW) &&
+                  !value->failed && put(slot, (ph_str){value->data, value->len});
+        room->depth--;
         return ok;
     }
     ph_str word;
