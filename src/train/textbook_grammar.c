@@ -230,6 +230,19 @@ static void add_verb(ph_buf *out, const char *verb, char form)
     ph_buf_add(out, part.p, part.n);
 }
 
+/* The third person: "carries", "digs up". */
+static void add_present(ph_buf *out, const char *verb)
+{
+    char base[32];
+    size_t n = strcspn(verb, "/"), n_word = strcspn(verb, "/ ");
+    if (n_word >= sizeof base)
+        return;
+    memcpy(base, verb, n_word);
+    base[n_word] = 0;
+    ph_tb_add_plural(out, base);
+    ph_buf_add(out, verb + n_word, n - n_word);
+}
+
 static void add_value(ph_tb *t, ph_buf *out, ph_tb_slot *slot, char form, ph_tb_mode mode)
 {
     const char *value = slot->value;
@@ -243,6 +256,8 @@ static void add_value(ph_tb *t, ph_buf *out, ph_tb_slot *slot, char form, ph_tb_
         ph_tb_add_article(out, value);
     if (form == 's')
         ph_tb_add_plural(out, value);
+    else if (form == 'v')
+        add_present(out, value);
     else if (form == 'b' || form == 'p' || form == 'n')
         add_verb(out, value, form);
     else

@@ -2,10 +2,10 @@
  *
  * A template is a text with slots. {town} is filled with a town; {town2} with another one; the same
  * slot in the same environment always with the same. A capital ({Town}) makes the value begin with
- * one. {a:thing} puts "a" or "an" before it, {s:thing} is its plural; {b:verb}, {p:verb}, {n:verb}
- * are the base, past and participle of a verb. {he}, {him}, {his} (also {he2}, ...) go with {name}.
- * What a slot may be is told by textbook_words.def (words), textbook_phrases.def (templates again)
- * and textbook_value.c (names, numbers).
+ * one. {a:thing} puts "a" or "an" before it, {s:thing} is its plural; {b:verb}, {p:verb}, {n:verb},
+ * {v:verb} are the base, past, participle and third person of a verb. {he}, {him}, {his} (also
+ * {he2}, ...) go with {name}. What a slot may be is told by textbook_words.def (words),
+ * textbook_phrases.def (templates again) and textbook_value.c (names, numbers).
  *
  * All values of one example are different, so that no answer is ambiguous.
  */

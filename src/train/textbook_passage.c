@@ -22,10 +22,11 @@ typedef struct fact_row {
 
 typedef struct frame_row {
     const char *name, *lead, *pronoun;
+    unsigned share;
 } frame_row;
 
 static const fact_row rows[] = {
-#define PH_FRAME(name, lead, pronoun)
+#define PH_FRAME(name, lead, pronoun, share)
 #define PH_FACT(frame, key, sentences, questions, absent)                                          \
     {#frame, #key, sentences, questions, absent},
 #include "train/textbook_events.def"
@@ -36,7 +37,7 @@ static const fact_row rows[] = {
 };
 
 static const frame_row frames[] = {
-#define PH_FRAME(name, lead, pronoun) {#name, lead, pronoun},
+#define PH_FRAME(name, lead, pronoun, share) {#name, lead, pronoun, share},
 #define PH_FACT(frame, key, sentences, questions, absent)
 #include "train/textbook_events.def"
 #include "train/textbook_people.def"
@@ -172,6 +173,18 @@ static bool joined(ph_tb *t, fact *f, const frame_row *frame, ph_str template, p
     return true;
 }
 
+/* "A did this." before another event becomes "A did this, and". */
+static bool joined_events(ph_tb *t, ph_buf *out, size_t from)
+{
+    static const char words[] = "and|but|and then|so|and|while";
+    if (out->len < from + 2 || out->data[out->len - 1] != '.')
+        return false;
+    out->len--;
+    ph_str word = ph_tb_pick(t, words, '|');
+    return ph_buf_add_byte(out, ',') && ph_buf_add_byte(out, ' ') &&
+           ph_buf_add(out, word.p, word.n);
+}
+
 /* Does the template name the subject? Its slot is the first one of the lead. */
 static bool names_subject(const frame_row *frame, ph_str template)
 {
@@ -215,7 +228,11 @@ static bool tell(ph_tb *t, ph_tb_passage *p, ph_buf *out, size_t u, const fact_r
         if (!ph_tb_fill(t, &f->env, &f->sentence, template, PH_TB_TELL) || f->sentence.failed)
             return false;
     }
-    if (f->sentence.data[0] != ' ') {
+    if (!done && is_event(frame) && ph_tb_chance(t, 15) && joined_events(t, out, from)) {
+        if (template.p[0] != '{')
+            f->sentence.data[0] |= 0x20; /* the sentence's own "The", no name */
+        ph_buf_add_byte(out, ' ');
+    } else if (f->sentence.data[0] != ' ') {
         capitalize(&f->sentence, 0);
         if (out->len > from)
             ph_buf_add_byte(out, ' ');
@@ -240,12 +257,12 @@ static size_t new_unit(ph_tb *t, ph_tb_passage *p, const frame_row *frame)
 
 static const frame_row *draw_frame(ph_tb *t)
 {
-    unsigned r = (unsigned)ph_tb_below(t, 100);
-    if (r < 40)
-        return &frames[N_FRAMES - 1]; /* events */
-    if (r < 62)
-        return &frames[0]; /* people */
-    return &frames[1 + ph_tb_below(t, N_FRAMES - 2)];
+    size_t total = 0, i = 0;
+    for (size_t k = 0; k < N_FRAMES; k++)
+        total += frames[k].share;
+    for (size_t at = ph_tb_below(t, total); at >= frames[i].share; i++)
+        at -= frames[i].share;
+    return &frames[i];
 }
 
 /* A row of the frame that this passage has not told yet; a second unit of the same frame likes to

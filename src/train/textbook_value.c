@@ -191,16 +191,23 @@ static ph_str invent(ph_tb *t, char out[64], size_t n_syllables, bool proper, bo
     return (ph_str){out, n};
 }
 
+/* Short ones are common. */
+static size_t draw_length(ph_tb *t)
+{
+    static const unsigned char lengths[] = {1, 1, 1, 2, 2, 2, 2, 2, 3};
+    return lengths[ph_tb_below(t, sizeof lengths)];
+}
+
 static bool draw_odd(ph_tb *t, ph_tb_slot *slot)
 {
     char word[64];
-    return put(slot, invent(t, word, 1 + ph_tb_below(t, 3), false, false));
+    return put(slot, invent(t, word, draw_length(t), false, false));
 }
 
 static bool draw_proper(ph_tb *t, ph_tb_slot *slot)
 {
     char word[64];
-    return put(slot, invent(t, word, 1 + ph_tb_below(t, 3), true, false));
+    return put(slot, invent(t, word, draw_length(t), true, false));
 }
 
 /* --- people and places --- */
@@ -228,7 +235,7 @@ static bool draw_name(ph_tb *t, ph_tb_slot *slot)
     if (ph_tb_chance(t, 60))
         draw_table(t, ph_str_from(slot->female ? "girl" : "boy"), &first);
     else
-        first = invent(t, one, 1 + ph_tb_below(t, 3), true, false);
+        first = invent(t, one, draw_length(t), true, false);
     if (!ph_tb_chance(t, 35))
         return put(slot, first);
     if (ph_tb_chance(t, 55))
