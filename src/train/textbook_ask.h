@@ -1,0 +1,20 @@
+/* What the kinds that ask over one passage share. */
+#ifndef PH_TRAIN_TEXTBOOK_ASK_H
+#define PH_TRAIN_TEXTBOOK_ASK_H
+
+#include "train/textbook_grammar.h"
+
+/* Writes a passage, asks about it (absent: what it does not say), and makes prompt and completion
+ * of both. */
+bool ph_tb_ask_passage(ph_tb *t, bool absent);
+
+/* Passage and question as one of the ways to put them. */
+void ph_tb_add_layout(ph_tb *t, ph_buf *out, const ph_buf *passage, const ph_buf *question);
+
+/* A question, and its answer or the sentence that there is none. */
+bool ph_tb_draw_question(ph_tb *t, bool absent, ph_buf *question, ph_buf *answer);
+
+/* How many sentences a passage has: 1 to 7. */
+size_t ph_tb_passage_length(ph_tb *t);
+
+#endif
