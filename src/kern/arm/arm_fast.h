@@ -5,7 +5,9 @@
 #include "kern/kern.h"
 
 void ph_neon_fill_quantize_x(ph_kern *kern);
+void ph_neon_fill_dots(ph_kern *kern);
 void ph_neon_fill_panels(ph_kern *kern);
+void ph_dotprod_fill_dots(ph_kern *kern);
 void ph_dotprod_fill_panels(ph_kern *kern);
 void ph_i8mm_fill_panels(ph_kern *kern);
 

@@ -5,6 +5,7 @@
 void ph_kern_fill_dotprod(ph_kern *kern)
 {
     kern->isa = "dotprod";
+    ph_dotprod_fill_dots(kern);
     ph_dotprod_fill_panels(kern);
 }
 

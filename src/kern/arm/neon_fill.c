@@ -39,5 +39,6 @@ void ph_kern_fill_neon(ph_kern *kern)
     kern->scale_rows_i8 = vec_scale_rows_i8;
     vec_fill_train(kern);
     ph_neon_fill_quantize_x(kern);
+    ph_neon_fill_dots(kern);
     ph_neon_fill_panels(kern);
 }

@@ -73,6 +73,12 @@ static inline vf vf_min(vf a, vf b)
     return vf_pick(vf_above(b, a), a, b);
 }
 
+#define VF_WHOLE
+static inline vf vf_whole(vf a)
+{
+    return (vf){vrndnq_f32(a.lo), vrndnq_f32(a.hi)};
+}
+
 #include "kern/vec/vec_search.h"
 
 const ph_search ph_search_neon = {vec_search_affine, vec_search_linear, vec_search_measure,
