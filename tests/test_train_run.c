@@ -72,7 +72,7 @@ static void test_kill(void **state)
     expect("$PHIAL $BASE $PLAN -o whole --json -t 1", 0, "\"event\":\"end\"", "");
     /* Killed without warning behind the 3rd, 9th, ... line of output, on other numbers of threads;
      * each run begins where the last checkpoint was. */
-    expect("run() { $PHIAL \"$@\" --json >out & pid=$!\n"
+    expect("run() { : >out; $PHIAL \"$@\" --json >out & pid=$!\n"
            "while [ $(wc -l <out) -lt $lines ] && kill -0 $pid; do sleep 0.002; done\n"
            "kill -9 $pid 2>/dev/null; wait $pid; }\n"
            "lines=3; run $BASE $PLAN -o parts -t 2\n"
