@@ -19,10 +19,10 @@
 #define CHUNK_ITEMS    3 /* at most, of PH_PANEL_ROWS rows of weights */
 #define CHUNK_ROWS     (CHUNK_ITEMS * PH_PANEL_ROWS)
 #define CHUNK_M        512 /* rows of x */
+#define SMALL_M        64 /* rows of x for which a chunk is one item, and the next fits beside it */
 #define LINE           64
 #define X_ROWS         24 /* rows of x that stay in the first-level cache: 6 or 12 KiB */
-#define DOTS_MAX       5  /* rows of x that dots do faster than panels; */
-#define FEW_MAX        2  /* that `few` does */
+#define FEW_MAX        2  /* rows of x that `few` does, where there are no dots */
 #define FEW_GRAIN      16
 #define FEW_BYTES      (128 << 10) /* of weights handed out at once: some 10 microseconds */
 #define FEW_CHUNK      64          /* rows of weights, for several blocks of few rows of x */
@@ -121,8 +121,10 @@ static void few_rows(const fast_run *run, const ph_matmul *job, size_t row, size
 static const ph_panel_kind *kind_of(const fast_run *run, const ph_matmul *job)
 {
     ph_quant_index type = ph_quant_find(job->type)->index;
-    size_t few = run->work->kern->dots[type] != NULL ? DOTS_MAX : FEW_MAX;
-    return run->m <= few ? NULL : run->work->kern->panels[type];
+    const ph_kern *kern = run->work->kern;
+    size_t few = kern->dots[type] != NULL ? PH_FAST_DOTS : FEW_MAX;
+    size_t from = kern->panels_from[type] != 0 ? kern->panels_from[type] : few + 1;
+    return run->m < from ? NULL : kern->panels[type];
 }
 
 /* Rows of a weight that are one item: about FEW_BYTES, or so few that several rounds over blocks of
@@ -175,41 +177,34 @@ static void pack_step(const fast_run *run, const chunk *c, size_t k0, size_t k, 
     }
 }
 
-/* Weights that will be packed next: asked for little by little during the products, so that packing
+/* Weights that will be packed next: the rows behind the chunk, which this thread most likely takes.
+ * They are asked for as they lie in memory, little by little during the products, so that packing
  * finds them in the cache. */
 typedef struct ahead {
     const unsigned char *at;
-    size_t row_bytes, bytes; /* from one row to the next; wanted of each */
-    size_t rows, calls;      /* still to be asked for, in so many calls */
+    size_t bytes, calls; /* still to be asked for, in so many calls */
 } ahead;
 
-static ahead ahead_of(const fast_run *run, const chunk *c, size_t k)
+/* What is to be asked for during a depth step. */
+static ahead ahead_of(const fast_run *run, const chunk *c, size_t k0)
 {
-    ph_dtype type = c->job->type;
-    ahead a = {.row_bytes = ph_dtype_row_bytes(type, run->k)};
-    size_t row = c->row;
-    if (k == run->k) { /* the next rows, which this thread most likely takes next */
-        row += c->n;
-        k = 0;
-    }
-    size_t left = c->job->n - row, depth = run->k - k;
-    a.rows = left < c->n ? left : c->n;
-    a.at = (const unsigned char *)c->job->weight + row * a.row_bytes + ph_dtype_row_bytes(type, k);
-    a.bytes = ph_dtype_row_bytes(type, depth < PH_FAST_DEPTH ? depth : PH_FAST_DEPTH);
-    a.calls = (c->m + X_ROWS - 1) / X_ROWS * n_panels(c);
-    return a;
+    size_t row_bytes = ph_dtype_row_bytes(c->job->type, run->k), left = c->job->n - c->row - c->n;
+    size_t steps = (run->k + PH_FAST_DEPTH - 1) / PH_FAST_DEPTH, step = k0 / PH_FAST_DEPTH;
+    size_t bytes = (left < c->n ? left : c->n) * row_bytes, begin = bytes / steps * step;
+    return (ahead){.at =
+                       (const unsigned char *)c->job->weight + (c->row + c->n) * row_bytes + begin,
+                   .bytes = step + 1 < steps ? bytes / steps : bytes - begin,
+                   .calls = (c->m + X_ROWS - 1) / X_ROWS * n_panels(c)};
 }
 
 static void ask_ahead(ahead *a)
 {
-    size_t n = a->calls > 1 ? (a->rows + a->calls - 1) / a->calls : a->rows;
-    for (size_t r = 0; r < n; r++) {
-        for (size_t i = 0; i < a->bytes + LINE - 1; i += LINE) {
-            __builtin_prefetch(a->at + (i < a->bytes ? i : a->bytes - 1));
-        }
-        a->at += a->row_bytes;
+    size_t n = a->bytes / a->calls;
+    for (size_t i = 0; i < n; i += LINE) {
+        __builtin_prefetch(a->at + i);
     }
-    a->rows -= n;
+    a->at += n;
+    a->bytes -= n;
     a->calls -= a->calls > 1;
 }
 
@@ -251,7 +246,7 @@ static void multiply_step(const fast_run *run, const chunk *c, size_t k0, size_t
 {
     const ph_fast_form *form = ph_fast_form_of(ph_quant_find(c->job->type)->index);
     ph_x8 x = rounded(run, form->group);
-    ahead next = ahead_of(run, c, k0 + k);
+    ahead next = ahead_of(run, c, k0);
     bool last = k0 + k == run->k;
     for (size_t i = 0; i < c->m; i += X_ROWS) {
         size_t at = k0 / PH_FAST_DEPTH * run->m + c->first + i;
@@ -322,12 +317,12 @@ static void gemm(void *arg, int thread, int n_threads)
     const fast_run *run = arg;
     ph_pool *pool = run->work->pool;
     gemm_room *room = ph_work_at(run->work, thread);
-    size_t item, begin;
+    size_t item, begin, most = run->m <= SMALL_M ? 1 : CHUNK_ITEMS;
     (void)n_threads;
     bool more = ph_pool_next(pool, thread, &item);
     while (more) {
         size_t n = 0;
-        for (begin = item; more && n < CHUNK_ITEMS && item == begin + n; n++) {
+        for (begin = item; more && n < most && item == begin + n; n++) {
             more = ph_pool_next(pool, thread, &item);
         }
         multiply_items(run, begin, n, room);

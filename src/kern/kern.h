@@ -174,6 +174,7 @@ typedef struct ph_kern {
     void (*few)(const ph_few *f);
     ph_dots_fn dots[PH_N_QUANT]; /* NULL: `few` does it; same bits either way */
     const ph_panel_kind *panels[PH_N_QUANT];
+    unsigned char panels_from[PH_N_QUANT]; /* rows of x; 0: as soon as dots do not do it at once */
 
     /* One row of n numbers: mean, then biased variance of x - mean, both summed over PH_DOT_LANES
      * lanes by halving; y = (x - mean) / sqrt(var + eps) * weight + bias. y may be x. */

@@ -147,6 +147,11 @@ INT8_LOOP(int8_ymm_8,
           MADD_8("3", "8") MADD_8("4", "9") MADD_8("5", "10") MADD_8("6", "11") MADD_8("7", "12"))
 INT8_LOOP(int8_ymm_16, MADD_16("3", "8") MADD_16("4", "9") MADD_16("5", "10") MADD_16("6", "11")
                            MADD_16("7", "12"))
+
+/* 64 products and 16 sums of them. */
+#define DPBUSD(sum) "vpdpbusd %%zmm1, %%zmm0, %%zmm" sum "\n\t"
+INT8_LOOP(int8_zmm_vnni, DPBUSD("2") DPBUSD("3") DPBUSD("4") DPBUSD("5") DPBUSD("6") DPBUSD("7")
+                             DPBUSD("8") DPBUSD("9") DPBUSD("10") DPBUSD("11") DPBUSD("12"))
 #endif
 
 static void int8_portable(size_t rounds)
@@ -168,6 +173,7 @@ static const fma_loop int8_loops[] = {
 #if defined(__x86_64__)
     {"vpmaddubsw", 5 * 64, ph_cpu_has_avx2, int8_ymm_8},
     {"vpmaddwd", 5 * 32, ph_cpu_has_avx2, int8_ymm_16},
+    {"vpdpbusd", 11 * 128, ph_cpu_has_avx512vnni, int8_zmm_vnni},
 #endif
 };
 
@@ -251,28 +257,28 @@ double ph_probe_read(const ph_probe *p, const unsigned char *bytes, size_t n)
     return (double)n / (double)(ph_clock_ns() - begin);
 }
 
-/* Three rounds over all loops in turn; the one with the best single figure. */
+/* Rounds over all loops in turn; the one with the best single figure. */
 void ph_probe_init(ph_probe *p, ph_pool *pool, const unsigned char *bytes, size_t n)
 {
     double best_fma = 0, best_int8 = 0, best_read = 0;
     ph_probe try = {.pool = pool};
     *p = try;
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 12; round++) { /* short ones: some are not interrupted */
         for (try.fma_kernel = 0; try.fma_kernel < N_FMA; try.fma_kernel++) {
-            double f = fma_loops[try.fma_kernel].usable() ? ph_probe_fma(&try, 20) : 0;
+            double f = fma_loops[try.fma_kernel].usable() ? ph_probe_fma(&try, 3) : 0;
             if (f > best_fma) {
                 best_fma = f;
                 p->fma_kernel = try.fma_kernel;
             }
         }
         for (try.int8_kernel = 0; try.int8_kernel < N_INT8; try.int8_kernel++) {
-            double f = int8_loops[try.int8_kernel].usable() ? ph_probe_int8(&try, 20) : 0;
+            double f = int8_loops[try.int8_kernel].usable() ? ph_probe_int8(&try, 3) : 0;
             if (f > best_int8) {
                 best_int8 = f;
                 p->int8_kernel = try.int8_kernel;
             }
         }
-        for (try.read_kernel = 0; try.read_kernel < N_READ; try.read_kernel++) {
+        for (try.read_kernel = 0; round < 3 && try.read_kernel < N_READ; try.read_kernel++) {
             double b =
                 n > 0 && read_loops[try.read_kernel].usable() ? ph_probe_read(&try, bytes, n) : 0;
             if (b > best_read) {

@@ -296,6 +296,7 @@ VP_INLINE void vp_fill(ph_kern *kern)
     for (int i = 0; i < PH_N_QUANT; i++) {
         if (vp_kinds[i].rows != 0) {
             kern->panels[i] = &vp_kinds[i];
+            kern->panels_from[i] = 0;
         }
     }
 }
