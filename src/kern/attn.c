@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define PAD          16 /* columns of values and outputs: the widest vector */
+#define ROWS_AHEAD   8  /* rows fetched before they are needed */
 #define QUERIES_STEP 12 /* tiles are a multiple: whole groups of the vector kernels */
 
 static const size_t elem_bytes[] = {[PH_KV_F32] = 4, [PH_KV_F16] = 2, [PH_KV_Q8] = 1};
@@ -246,11 +247,22 @@ static void page_to_f32(const attn_run *run, ph_attn_tile *t, const unsigned cha
     }
 }
 
+/* A head's row of queries or outputs is a few lines of a memory page of its own. */
+static void fetch_row(const float *row, size_t d)
+{
+    for (size_t c = 0; c < d; c += PH_CACHE_LINE / sizeof *row) {
+        __builtin_prefetch(row + c);
+    }
+}
+
 static void finish(const attn_run *run, const ph_attn_job *job, size_t query_head, size_t first,
                    size_t n, const attn_room *room)
 {
     size_t d = run->shape->head_dim;
     for (size_t i = 0; i < n; i++) {
+        if (i + ROWS_AHEAD < n) {
+            fetch_row(job->out + (first + i + ROWS_AHEAD) * job->ld_out + query_head * d, d);
+        }
         run->work->kern->divide(job->out + (first + i) * job->ld_out + query_head * d,
                                 room->out + i * room->wide, room->sum[i], d);
     }
@@ -277,6 +289,9 @@ static void attend(const attn_run *run, const ph_attn_job *job, size_t query_hea
                       .n = n,
                       .scale = run->scale};
     for (size_t i = 0; i < n; i++) {
+        if (i + ROWS_AHEAD < n) {
+            fetch_row(job->q + (first + i + ROWS_AHEAD) * job->ld_q + query_head * d, d);
+        }
         memcpy(room->q + i * room->wide, job->q + (first + i) * job->ld_q + query_head * d,
                d * sizeof(float));
         t.max[i] = -INFINITY;
@@ -291,6 +306,8 @@ static void attend(const attn_run *run, const ph_attn_job *job, size_t query_hea
         size_t n_keys = n_seen - key < PH_KV_PAGE ? n_seen - key : PH_KV_PAGE;
         page_to_f32(run, &t, job->pages[key / PH_KV_PAGE] + head_offset, n_keys, room);
         t.n_keys = (ptrdiff_t)(job->pos0 + first + 1) - (ptrdiff_t)key;
+        t.ahead_bytes = n_seen - key > PH_KV_PAGE ? places_of(shape).bytes : 0;
+        t.ahead = t.ahead_bytes > 0 ? job->pages[key / PH_KV_PAGE + 1] + head_offset : NULL;
         run->work->kern->attn(&t);
     }
     finish(run, job, query_head, first, n, room);

@@ -95,6 +95,8 @@ typedef struct ph_attn_tile {
     size_t n;         /* queries, at most PH_ATTN_QUERIES */
     ptrdiff_t n_keys; /* keys of the block that query 0 sees; may be <= 0 or > PH_KV_PAGE */
     float scale;
+    const unsigned char *ahead; /* ahead_bytes of the next block, fetched meanwhile */
+    size_t ahead_bytes;
 } ph_attn_tile;
 
 typedef enum ph_kv_type {

@@ -7,7 +7,7 @@
  * Many rows: the weights' rows are taken in chunks off a shared ticket; a chunk is dequantized and
  * packed into panels once per depth block, in the thread's room, and multiplied with all rows of x,
  * a few at a time so that they stay in the first-level cache, asked for ahead of time, and copied
- * together where their distance in memory would make them evict each other. A few rows of x do not
+ * together where their distance in memory would make them evict each other. Some rows of x do not
  * pay for the packing: their chunks are only dequantized.
  */
 #include "kern/matmul.h"
@@ -19,13 +19,15 @@
 #include <string.h>
 
 #define STRIDE_MAX (PH_DOT_BLOCK + 16)
-#define PANEL_ROWS                                                                                 \
-    96                  /* of weights, at most: 192 KiB as f32, half of a small second-level cache \
-                         */
+#define PANEL_ROWS 96   /* of weights, at most: 192 KiB, half of a small second-level cache */
 #define CHUNK_MIN  48   /* of weights, for many rows of x */
 #define FEW_ROWS   12   /* chunk for few rows of x, to keep the reading of weights in order */
 #define WIDE_ROWS  12   /* of x together, at most */
-#define WIDE_MIN   16   /* rows of x from which on panels are worth their making */
+#define CHUNK_ROWS 96   /* chunk for some rows of x */
+#define FEW_X      8    /* up to so many rows of x are not worth copying */
+#define X_ROWS     6    /* rows of x multiplied with a chunk together, then */
+#define COLUMNS    16   /* of y computed together, then */
+#define WIDE_MIN   64   /* rows of x from which on panels are worth their making */
 #define COLLIDE    4096 /* bytes; rows so far apart share the same sets of the first-level cache */
 #define GEMV_GRAIN 4
 #define GEMV_BYTES (128 << 10) /* of weights handed out at once: some 10 microseconds */
@@ -37,7 +39,8 @@ typedef struct gemm_room {
 } gemm_room;
 
 _Static_assert(sizeof(gemm_room) <= PH_WORK_BYTES, "a chunk and its activations fit a room");
-_Static_assert(PANEL_ROWS *STRIDE_MAX * sizeof(float) <= PH_WORK_BYTES, "so do its rows as f32");
+_Static_assert((CHUNK_ROWS + X_ROWS) * STRIDE_MAX * sizeof(float) <= PH_WORK_BYTES,
+               "so do its rows as f32");
 
 typedef struct matmul_run {
     ph_ticket ticket;
@@ -95,14 +98,50 @@ static void multiply_panels(const matmul_run *run, const ph_tile *block, const f
     }
 }
 
-/* One depth block of a chunk for few rows of x: w holds its n rows as f32, tile_stride apart. */
-static void multiply_rows(const matmul_run *run, const ph_tile *block)
+/* Asks for a share of what the next rows of x and y need, while the current ones are computed. */
+static void prefetch_share(const float *x, size_t ldx, const float *y, size_t ldy, size_t rows,
+                           size_t k, size_t share, size_t n_shares)
 {
-    ph_tile t = *block;
-    t.x = block->x;
-    t.ldx = run->ldx;
-    t.m = run->m;
-    run->work->kern->tile(&t);
+    size_t begin = k * share / n_shares;
+    size_t end = k * (share + 1) / n_shares;
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t i = begin; i < end; i += PH_CACHE_LINE / sizeof(float)) {
+            __builtin_prefetch(x + r * ldx + i);
+        }
+        __builtin_prefetch(y + r * ldy, 1);
+    }
+}
+
+/* One depth block of a chunk for some rows of x: w holds its n rows as f32, tile_stride apart. */
+static void multiply_rows(const matmul_run *run, const ph_tile *block, float *x_room)
+{
+    const ph_kern *kern = run->work->kern;
+    size_t n_shares = (block->n + COLUMNS - 1) / COLUMNS;
+    bool copy = run->m > FEW_X && run->ldx * sizeof(float) % COLLIDE == 0;
+    for (size_t i = 0; i < run->m; i += X_ROWS) {
+        const float *x = block->x + i * run->ldx;
+        float *y = block->y + i * block->ldy;
+        size_t left = run->m - i;
+        size_t rows = left < X_ROWS ? left : X_ROWS;
+        size_t next = left - rows < X_ROWS ? left - rows : X_ROWS;
+        if (copy) {
+            copy_rows(x_room, x, run->ldx, rows, block->k);
+        }
+        ph_tile t = *block;
+        t.x = copy ? x_room : x;
+        t.ldx = copy ? STRIDE_MAX : run->ldx;
+        t.m = rows;
+        for (size_t s = 0; s < n_shares; s++) {
+            size_t j = s * COLUMNS;
+            prefetch_share(x + rows * run->ldx, run->ldx, y + rows * block->ldy + j, block->ldy,
+                           next, block->k, s, n_shares);
+            t.n = block->n - j < COLUMNS ? block->n - j : COLUMNS;
+            t.y = y + j;
+            t.w = block->w + j * kern->tile_stride;
+            t.bias = block->bias ? block->bias + j : NULL;
+            kern->tile(&t);
+        }
+    }
 }
 
 /* Takes n rows of a depth block apart, into panels. */
@@ -156,7 +195,7 @@ static void multiply_chunk(const matmul_run *run, const ph_matmul *job, size_t f
             for (size_t r = 0; r < n_rows; r++) {
                 dequantize((float *)thread_room + r * kern->tile_stride, w + r * row_bytes, k);
             }
-            multiply_rows(run, &block);
+            multiply_rows(run, &block, (float *)thread_room + CHUNK_ROWS * STRIDE_MAX);
         }
         k0 += k;
     } while (k0 < run->k);
@@ -261,7 +300,7 @@ void ph_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_jobs, co
                       .ldx = ldx,
                       .m = m,
                       .k = k,
-                      .chunk_rows = FEW_ROWS,
+                      .chunk_rows = m <= FEW_X ? FEW_ROWS : CHUNK_ROWS,
                       .wide = m >= WIDE_MIN && work->kern->wide != NULL};
     if (run.wide) {
         run.chunk_rows = wide_chunk(&run);

@@ -148,7 +148,7 @@ static void shapes(void **state)
     size_t n_isas = own_isas(isas);
     ph_rng rng;
     ph_rng_seed(&rng, 10, 1);
-    static const size_t ms[] = {1, 2, 3, 4, 5, 8, 9, 12, 16, 17, 22, 31};
+    static const size_t ms[] = {1, 2, 3, 4, 5, 8, 9, 12, 17, 64, 71};
     static const size_t deep[] = {160, 320, 511, 512, 513, 544, 545, 1024, 2048, 1056, 1537, 2560};
     for (int q = 0; q < PH_N_QUANT; q++) {
         ph_dtype type = ph_quant_at((ph_quant_index)q)->type;
@@ -208,10 +208,10 @@ static void same_bits(void **state)
         ph_dtype type = ph_quant_at((ph_quant_index)q)->type;
         size_t k = ph_dtype_find(type)->block <= 32 ? 1056 : 1280;
         size_t row_bytes = ph_dtype_row_bytes(type, k);
-        problem_new(&p, &rng, type, 37, 211, k, false);
-        float *alone = get(37 * p.ldy * 4), *all = get(37 * p.ldy * 4);
+        problem_new(&p, &rng, type, 70, 211, k, false);
+        float *alone = get(70 * p.ldy * 4), *all = get(70 * p.ldy * 4);
         for (size_t i = 0; i < n_isas; i++) {
-            for (size_t r = 0; r < 37; r++) {
+            for (size_t r = 0; r < 70; r++) {
                 problem one = p;
                 one.m = 1;
                 one.x = p.x + r * p.ldx;
@@ -232,10 +232,10 @@ static void same_bits(void **state)
                                           .y = all + cuts[j],
                                           .ldy = p.ldy};
                 }
-                static const size_t splits[][5] = {{37}, {1, 36}, {5, 8, 24}, {2, 3, 9, 23}};
+                static const size_t splits[][5] = {{70}, {1, 69}, {5, 65}, {2, 3, 9, 56}};
                 const size_t *split = splits[n_threads % 4];
-                memset(all, 0, 37 * p.ldy * 4);
-                for (size_t r = 0; r < 37; r += *split++) {
+                memset(all, 0, 70 * p.ldy * 4);
+                for (size_t r = 0; r < 70; r += *split++) {
                     ph_matmul part[3];
                     for (size_t j = 0; j < 3; j++) {
                         part[j] = jobs[j];
@@ -243,7 +243,7 @@ static void same_bits(void **state)
                     }
                     ph_matmul_run(&work, part, 3, p.x + r * p.ldx, p.ldx, *split, p.k);
                 }
-                for (size_t r = 0; r < 37; r++) {
+                for (size_t r = 0; r < 70; r++) {
                     assert_true(check_same_bits(all + r * p.ldy, alone + r * p.ldy, p.n));
                 }
                 ph_work_close(&work);

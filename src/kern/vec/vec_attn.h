@@ -169,14 +169,29 @@ static void scores_one(const ph_attn_tile *t, size_t query, size_t n_keys)
     }
 }
 
+/* Asks for `share` bytes, rounded up to cache lines, of what comes next; returns where it stopped.
+ */
+VEC_INLINE size_t fetch_share(const ph_attn_tile *t, size_t from, size_t share)
+{
+    size_t end = from + share < t->ahead_bytes ? from + share : t->ahead_bytes;
+    for (; from < end; from += PH_CACHE_LINE) {
+        __builtin_prefetch(t->ahead + from, 0, 2);
+    }
+    return from;
+}
+
 /* Groups of VEC_ATTN_M queries from `first` to `end`: some keys with all of them, then the next
  * keys; likewise the columns of the values: what is walked again and again stays in the first-level
  * cache. Values behind a query's last key are not multiplied by a weight of zero, they are left
  * out: they may be infinite, or bytes of a page never written. */
 static void attn_groups(const ph_attn_tile *t, size_t first, size_t end)
 {
+    size_t n_shares = PH_KV_PAGE / (VEC_ATTN_N * VL) * ((end - first) / VEC_ATTN_M);
+    size_t share = n_shares > 0 ? t->ahead_bytes / n_shares + 1 : 0;
+    size_t fetched = 0;
     for (size_t key = 0; key < PH_KV_PAGE; key += VEC_ATTN_N * VL) {
         for (size_t i = first; i < end; i += VEC_ATTN_M) {
+            fetched = fetch_share(t, fetched, share);
             if (key < keys_of(t, i + VEC_ATTN_M - 1)) {
                 scores(t, i, key, VEC_ATTN_M, VEC_ATTN_N);
             }
