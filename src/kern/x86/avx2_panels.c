@@ -222,6 +222,7 @@ INLINE void bytes_32(const ph_panel_tile *t, size_t row, const int m, const shap
     int32_t sums[TILE_M][PH_FAST_GROUPS]; /* of 32 numbers, times -offset or 1 */
     const __m256i ones = _mm256_set1_epi16(1);
     const __m256i factor = _mm256_set1_epi16((short)(f.min ? 1 : -f.offset));
+    const int folds = STEPS / f.fold; /* of a group */
 #pragma GCC unroll 6
     for (int i = 0; i < m; i++) {
         const void *from = t->sums + (row + (size_t)i) * PH_FAST_SUBS;
@@ -231,7 +232,7 @@ INLINE void bytes_32(const ph_panel_tile *t, size_t row, const int m, const shap
     for (size_t g = 0; g < t->k / 32; g++) {
         __m256i s[TILE_M][2], all[TILE_M][2];
 #pragma GCC unroll 2
-        for (int h = 0; h < STEPS / f.fold; h++) {
+        for (int h = 0; h < folds; h++) {
             size_t step = g * STEPS + (size_t)(h * f.fold);
             sum_bytes(s, panel->q.v + step, x + 4 * step, m, f.fold);
 #pragma GCC unroll 6
