@@ -108,6 +108,7 @@ static phial_status set_options(const ph_args *args, phial_training_options *o, 
     o->format = (phial_train_format)ph_args_choice(args, "format");
     o->strict = ph_args_flag(args, "strict");
     o->parse_special = ph_args_flag(args, "parse-special");
+    o->learn_prompts = ph_args_flag(args, "learn-prompts");
     o->type = (phial_train_type)ph_args_choice(args, "type");
     o->gguf = ph_args_flag(args, "gguf");
     o->n_threads = (int)ph_args_int(args, "threads");
@@ -389,6 +390,9 @@ static const ph_opt opts[] = {
     {.name = "parse-special",
      .kind = PH_OPT_FLAG,
      .help = "special tokens in the texts are meant; <|endoftext|> ends an example"},
+    {.name = "learn-prompts",
+     .kind = PH_OPT_FLAG,
+     .help = "learn prompts and questions too, not only completions and answers"},
     {.name = "held-out-file",
      .kind = PH_OPT_STRINGS,
      .arg = "FILE",
