@@ -1,4 +1,4 @@
-/* What the kinds that ask over one passage share. */
+/* What the kinds that ask over passages share. */
 #ifndef PH_TRAIN_TEXTBOOK_ASK_H
 #define PH_TRAIN_TEXTBOOK_ASK_H
 
@@ -13,6 +13,12 @@ void ph_tb_add_layout(ph_tb *t, ph_buf *out, const ph_buf *passage, const ph_buf
 
 /* A question, and its answer or the sentence that there is none. */
 bool ph_tb_draw_question(ph_tb *t, bool absent, ph_buf *question, ph_buf *answer);
+
+#define PH_TB_PASSAGES_MAX 8
+
+/* A question over up to most_passages (at most PH_TB_PASSAGES_MAX) numbered passages of up to
+ * most_sentences sentences, as prompt and completion. */
+bool ph_tb_ask_numbered(ph_tb *t, size_t most_passages, size_t most_sentences);
 
 /* How many sentences a passage has: 1 to 7. */
 size_t ph_tb_passage_length(ph_tb *t);
