@@ -20,7 +20,7 @@ size_t ph_tb_passage_length(ph_tb *t)
     return lengths[ph_tb_below(t, sizeof lengths / sizeof lengths[0])];
 }
 
-static void add_layout(ph_buf *out, ph_str layout, const ph_buf *passage, const ph_buf *question)
+void ph_tb_fill_layout(ph_buf *out, ph_str layout, const ph_buf *passage, const ph_buf *question)
 {
     for (size_t i = 0; i < layout.n; i++) {
         if (layout.p[i] != '%') {
@@ -34,8 +34,8 @@ static void add_layout(ph_buf *out, ph_str layout, const ph_buf *passage, const 
 
 void ph_tb_add_layout(ph_tb *t, ph_buf *out, const ph_buf *passage, const ph_buf *question)
 {
-    add_layout(out, ph_tb_pick(t, ph_tb_chance(t, 60) ? plain_layouts : layouts, '|'), passage,
-               question);
+    ph_tb_fill_layout(out, ph_tb_pick(t, ph_tb_chance(t, 60) ? plain_layouts : layouts, '|'),
+                      passage, question);
 }
 
 bool ph_tb_draw_question(ph_tb *t, bool absent, ph_buf *question, ph_buf *answer)
@@ -55,7 +55,7 @@ static bool add_earlier(ph_tb *t, ph_tb_form form, ph_buf *question, ph_buf *ans
         return false;
     ph_buf *request = &t->room->request;
     ph_buf_clear(request);
-    add_layout(request, ph_tb_pick(t, plain_layouts, '|'), &ex->passage, question);
+    ph_tb_fill_layout(request, ph_tb_pick(t, plain_layouts, '|'), &ex->passage, question);
     ph_tb_add_request(&ex->prompt, form, (ph_str){request->data, request->len});
     ph_buf_addf(&ex->prompt, " %s\n", answer->data);
     return true;

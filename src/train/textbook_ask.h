@@ -11,6 +11,9 @@ bool ph_tb_ask_passage(ph_tb *t, bool absent);
 /* Passage and question as one of the ways to put them. */
 void ph_tb_add_layout(ph_tb *t, ph_buf *out, const ph_buf *passage, const ph_buf *question);
 
+/* The layout with the passage for %p and the question for %q. */
+void ph_tb_fill_layout(ph_buf *out, ph_str layout, const ph_buf *passage, const ph_buf *question);
+
 /* A question, and its answer or the sentence that there is none. */
 bool ph_tb_draw_question(ph_tb *t, bool absent, ph_buf *question, ph_buf *answer);
 
