@@ -27,13 +27,13 @@
 #define PH_VSCAN_FACTORS  ((size_t)3 * PH_VSCAN_ROWS * sizeof(float)) /* bytes before the codes */
 #define PH_VSCAN_TOGETHER 4 /* queries a kernel takes at once */
 
-#define PH_VSCAN_BIT_DEPTH    2048 /* dimensions summed in 16 bits */
+#define PH_VSCAN_BIT_DEPTH    4096 /* dimensions summed in 16 bits */
 #define PH_VSCAN_NIBBLE_DEPTH 512
 
-/* Numbers of a query in bits: q[d] in -31 .. 31; of nibbles: -127 .. 127, and in each depth block
+/* Numbers of a query in bits: q[d] in -15 .. 15; of nibbles: -127 .. 127, and in each depth block
  * the root of the sum of squares over the even (d % 4 < 2) and over the odd dimensions, times that
  * of the rows' codes less 7.5, is below PH_VSCAN_NIBBLE_ROOM. */
-#define PH_VSCAN_BIT_Q       31
+#define PH_VSCAN_BIT_Q       15
 #define PH_VSCAN_NIBBLE_Q    127
 #define PH_VSCAN_NIBBLE_ROOM 32000
 

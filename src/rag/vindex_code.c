@@ -74,11 +74,11 @@ double ph_vcode_nibbles(unsigned char *block, const float *y, const double *norm
         float by = norms[r] < SMALLEST ? 0 : (float)(1 / step);
         double yv = 0, vv = 0, lane[2] = {0};
         for (size_t d = 0; d < p; d++) {
-            float c = floorf(y[d] * by + 8);
-            c = c < 0 ? 0 : c > 15 ? 15 : c;
-            double v = c - 7.5;
+            float f = y[d] * by + 8;
+            unsigned c = f < 0 ? 0 : f > 15 ? 15 : (unsigned)f;
+            double v = (double)c - 7.5;
             size_t at = (d / 8 * PH_VSCAN_ROWS + r) * 4 + d % 4;
-            codes[at] = (unsigned char)(codes[at] | (unsigned)c << (d % 8 < 4 ? 0 : 4));
+            codes[at] = (unsigned char)(codes[at] | c << (d % 8 < 4 ? 0 : 4));
             yv += y[d] * v;
             vv += v * v;
             lane[d % 4 / 2] += v * v;
@@ -97,8 +97,8 @@ void ph_vcode_bytes(unsigned char *row, const float *y, double norm, size_t p)
     float most = largest_of(y, p), by = norm < SMALLEST ? 0 : (float)(127.5 / most);
     double yv = 0, vv = 0;
     for (size_t d = 0; d < p; d++) {
-        float c = floorf(y[d] * by);
-        c = c < -128 ? -128 : c > 127 ? 127 : c;
+        float f = y[d] * by + 128;
+        int c = f < 0 ? -128 : f > 255 ? 127 : (int)f - 128;
         double v = c + 0.5;
         row[PH_VCODE_BYTES_HEAD + d] = (unsigned char)(int8_t)c;
         yv += y[d] * v;
@@ -115,7 +115,8 @@ static double round_to(int16_t *out, const float *z, size_t p, double step, doub
 {
     double lost = 0;
     for (size_t d = 0; d < p; d++) {
-        double q = rint(z[d] / step), away = z[d] - q * step;
+        long q = lrint(z[d] / step);
+        double away = z[d] - (double)q * step;
         out[d] = (int16_t)q;
         lost += away * away;
     }
@@ -229,7 +230,8 @@ void ph_vquery_nibbles(ph_vquery *q, size_t p, double largest_root)
     for (;; step *= fmax(1.02, 1.01 * room / PH_VSCAN_NIBBLE_ROOM)) {
         lost = 0;
         for (size_t d = 0; d < p; d++) {
-            double k = rint(q->z[d] / step), away = q->z[d] - k * step;
+            long k = lrint(q->z[d] / step);
+            double away = q->z[d] - (double)k * step;
             q->table[d] = (unsigned char)(int8_t)k;
             lost += away * away;
         }

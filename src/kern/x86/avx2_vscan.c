@@ -1,9 +1,9 @@
 /* Scans of vectors for AVX2; contract: kern/vscan.h.
  *
- * bits: a table of 16 sums is one register, and a shuffle looks up 32 rows at once. Two tables give
- * at most 4 * 31 * 2 = 248, which fits a byte; bytes are added as 16-bit pairs, once whole and once
- * only the upper ones, and parted at the end. Over PH_VSCAN_BIT_DEPTH dimensions a sum is at most
- * 256 * 248 < 2^16.
+ * bits: a table of 16 sums is one register, and a shuffle looks up 32 rows at once. Four tables
+ * give at most 4 * 4 * 15 = 240, which fits a byte; bytes are added as 16-bit pairs, once whole and
+ * once only the upper ones, and parted at the end. Over PH_VSCAN_BIT_DEPTH dimensions a sum is at
+ * most 256 * 240 < 2^16.
  * nibbles: vpmaddubsw of codes 0..15 and the query gives at most 2 * 15 * 127 = 3810 a pair. The
  * running sum begins at -7.5 times the sum of the query and may wrap; at the end of a depth block
  * it is within PH_VSCAN_NIBBLE_ROOM and hence right again.
@@ -65,7 +65,8 @@ INLINE __m256i table16(const unsigned char *p)
     return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
-/* Adds the sums of up to PH_VSCAN_BIT_DEPTH dimensions, beginning at group `from`. */
+/* Adds the sums of up to PH_VSCAN_BIT_DEPTH dimensions, of groups from .. to - 1, an even number.
+ */
 INLINE void bit_depth(__m256i sums[][4], const ph_vscan_query *q, int n_q,
                       const unsigned char *codes, size_t from, size_t to)
 {
@@ -75,16 +76,20 @@ INLINE void bit_depth(__m256i sums[][4], const ph_vscan_query *q, int n_q,
     for (int j = 0; j < n_q; j++) {
         all[j] = high[j] = _mm256_setzero_si256();
     }
-    for (size_t g = from; g < to; g++) {
-        __m256i c = load(codes + g * 32);
-        __m256i lo = _mm256_and_si256(c, low_half);
-        __m256i hi = _mm256_and_si256(_mm256_srli_epi16(c, 4), low_half);
-        _mm_prefetch((const char *)codes + g * 32 + AHEAD, _MM_HINT_T0);
+    for (size_t at = from * 32; at < to * 32; at += 64) {
+        __m256i c = load(codes + at), d = load(codes + at + 32);
+        __m256i parts[4] = {
+            _mm256_and_si256(c, low_half), _mm256_and_si256(_mm256_srli_epi16(c, 4), low_half),
+            _mm256_and_si256(d, low_half), _mm256_and_si256(_mm256_srli_epi16(d, 4), low_half)};
+        _mm_prefetch((const char *)codes + at + AHEAD, _MM_HINT_T0);
         UNROLL
         for (int j = 0; j < n_q; j++) {
-            const unsigned char *t = q[j].table + g * 32;
-            __m256i v = _mm256_add_epi8(_mm256_shuffle_epi8(table16(t), lo),
-                                        _mm256_shuffle_epi8(table16(t + 16), hi));
+            const unsigned char *t = q[j].table + at;
+            __m256i v = _mm256_add_epi8(_mm256_shuffle_epi8(table16(t), parts[0]),
+                                        _mm256_shuffle_epi8(table16(t + 16), parts[1]));
+            __m256i w = _mm256_add_epi8(_mm256_shuffle_epi8(table16(t + 32), parts[2]),
+                                        _mm256_shuffle_epi8(table16(t + 48), parts[3]));
+            v = _mm256_add_epi8(v, w);
             all[j] = _mm256_add_epi16(all[j], v);
             high[j] = _mm256_add_epi16(high[j], _mm256_srli_epi16(v, 8));
         }
