@@ -1,0 +1,58 @@
+/* One bit a dimension: a scan estimates each row's key and knows how the estimate's error is
+ * spread. With the wanted recall R, rows are looked at closer whose estimate plus Phi^-1(R)
+ * deviations may reach the key to beat: a row at the border is found with probability R, those
+ * above it more often. R = 1 takes the error's proven bound instead. */
+#include <math.h>
+
+#include "rag/vindex_kind.h"
+
+static size_t block_bytes(size_t p)
+{
+    return PH_VSCAN_FACTORS + p / 8 * PH_VSCAN_ROWS;
+}
+
+static double encode(unsigned char *block, const ph_vrows *rows)
+{
+    ph_vcode_bits(block, rows->y, rows->norms, rows->n, rows->p);
+    return 0;
+}
+
+/* Of the normal distribution, by halving. */
+static double quantile(double share)
+{
+    double low = -8, high = 8;
+    for (int i = 0; i < 60; i++) {
+        double mid = 0.5 * (low + high);
+        if (0.5 * erfc(-mid / sqrt(2)) < share) {
+            low = mid;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
+static void prepare(ph_vquery *q, size_t p, double largest_root, double recall)
+{
+    (void)largest_root;
+    double spread = recall < 1 ? quantile(recall) : 0;
+    ph_vquery_bits(q, p, recall < 1 && spread < 0.01 ? 0.01 : spread);
+}
+
+static void scan(const ph_vscan *kernels, const ph_vquery *queries, size_t n, const ph_vstretch *s)
+{
+    ph_vindex_scan_coded(kernels->bits, queries, n, s);
+}
+
+const ph_vindex_kind ph_vindex_kind_bits = {
+    .name = "bits",
+    .about = "one bit a dimension first, then 8-bit codes and f32 for as many rows as the recall "
+             "asks for",
+    .coded = true,
+    .chunk_blocks = 8,
+    .block_bytes = block_bytes,
+    .encode = encode,
+    .table_bytes = ph_vscan_bit_table_bytes,
+    .prepare = prepare,
+    .scan = scan,
+};

@@ -1,0 +1,33 @@
+/* Inside a search: the work space of one thread, and what is done with a scan's scores. */
+#ifndef PH_RAG_VINDEX_SEARCH_H
+#define PH_RAG_VINDEX_SEARCH_H
+
+#include "rag/vindex_kind.h"
+#include "rag/vindex_top.h"
+
+/* Rows whose scores are kept until they are looked at: enough that the key to beat is a good one
+ * early, few enough that they stay in a cache. */
+#define PH_VWINDOW_BLOCKS 4096
+#define PH_VBATCH                                                                                  \
+    32 /* rows that are looked at closer together, so that memory is waited for once */
+
+typedef struct ph_vlane {
+    const ph_vindex *index;
+    const ph_vscan *scan;
+    ph_vindex_fetch_fn fetch; /* NULL: rows are in the image */
+    void *fetch_user;
+
+    ph_vquery queries[PH_VGROUP];
+    ph_vtop tops[PH_VGROUP];
+    unsigned char *room; /* owned; the others point into it */
+    ph_vplace *seeds;    /* [n_seeds] */
+    size_t n_seeds;
+    float *fetched; /* [PH_VBATCH][dim] */
+    size_t n_coded, n_rows;
+} ph_vlane;
+
+/* Looks closer at what the scores of a query's window promise; rows from `first` on. */
+phial_status ph_vlane_harvest(ph_vlane *lane, size_t query, uint64_t first, size_t n_blocks,
+                              phial_error *err);
+
+#endif
