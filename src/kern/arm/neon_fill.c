@@ -27,6 +27,7 @@ void ph_kern_fill_neon(ph_kern *kern)
     kern->wide_rows = WIDE_ROWS;
     kern->layernorm = vec_layernorm;
     kern->gelu = vec_gelu;
+    kern->gelu_erf = vec_gelu_erf;
     kern->add3 = vec_add3;
     kern->rope = vec_rope;
     kern->softmax = vec_softmax;
