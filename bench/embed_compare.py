@@ -97,7 +97,9 @@ class Onnx:
                 os.replace(plain, fused)
         if int8 and not os.path.exists(quant):
             from onnxruntime.quantization import QuantType, quantize_dynamic
-            quantize_dynamic(fused, quant, weight_type=QuantType.QInt8)
+            import onnx
+            quantize_dynamic(fused, quant, weight_type=QuantType.QInt8,
+                             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL

@@ -83,7 +83,8 @@ VEC_INLINE vf vf_gelu_erf(vf x)
     static const float terms[] = {-0.82215223f, 1.48851587f,  -1.13520398f,
                                   0.27886807f,  -0.18628806f, 0.09678418f,
                                   0.37409196f,  1.00002368f,  -1.26551223f};
-    vf size = vf_max(vf_sub(vf_zero(), x), x);
+    /* Cut where the rest is nothing, so that infinity times nothing does not arise. */
+    vf size = vf_min(vf_set1(100.0f), vf_max(vf_sub(vf_zero(), x), x));
     vf z = vf_mul(size, vf_set1(0.70710678f));
     vf t = vf_div(vf_set1(1.0f), vf_fma(z, vf_set1(0.5f), vf_set1(1.0f)));
     vf p = vf_set1(0.17087277f);
