@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "fmt/npy.h"
-#include "rt/embed.h"
+#include "rt/embedder.h"
 
 static void check(phial_status status, const phial_error *err)
 {
@@ -80,7 +80,12 @@ int main(int argc, char **argv)
     }
     phial_embedder_options o;
     phial_embedder_options_default(&o);
-    o.n_threads = atoi(argv[3]);
+    uint64_t threads = 0;
+    if (!ph_str_parse_u64(ph_str_from(argv[3]), &threads) || threads > 512) {
+        fprintf(stderr, "bench_embed: '%s' is no number of threads\n", argv[3]);
+        return 2;
+    }
+    o.n_threads = (int)threads;
     o.math = strcmp(argv[4], "fast") == 0 ? PHIAL_MATH_FAST : PHIAL_MATH_EXACT;
     o.normalize = PHIAL_NORMALIZE_NO;
     o.pooling = PHIAL_POOL_MEAN;

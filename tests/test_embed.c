@@ -16,7 +16,7 @@
 #include "base/json.h"
 #include "fmt/safetensors.h"
 #include "phial/tokenizer.h"
-#include "rt/embed.h"
+#include "rt/embedder.h"
 #include "testdata.h"
 
 #define DATA PHIAL_SOURCE_DIR "/tests/data/"

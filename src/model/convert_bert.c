@@ -166,27 +166,48 @@ static phial_status put_vocab(ph_gguf_writer *w, const phial_tokenizer *t, uint3
     return status;
 }
 
-/* What 1_Pooling/config.json says, as llama.cpp numbers it: 1 mean, 2 cls; 0: nothing. */
-static phial_status pooling_of(uint32_t *out, const char *dir, phial_error *err)
+/* A JSON file below the folder; *out NULL if it is not there. */
+static phial_status read_json(ph_json **out, const char *dir, const char *name, phial_error *err)
 {
     ph_buf text;
     ph_buf_init(&text, 0);
-    *out = 0;
-    char *path = ph_path_join(dir, "1_Pooling/config.json", err);
+    *out = NULL;
+    char *path = ph_path_join(dir, name, err);
     phial_status status = path == NULL ? PHIAL_ERR_NO_MEMORY : PHIAL_OK;
     if (status == PHIAL_OK && ph_file_kind_of(path) == PH_FILE_REGULAR) {
         status = ph_file_read_regular(&text, path, 1 << 20, err);
-        ph_json *o = status == PHIAL_OK ? ph_json_parse(text.data, text.len, err) : NULL;
-        bool mean = false, cls = false;
-        ph_json_bool(ph_json_get(o, "pooling_mode_mean_tokens"), &mean);
-        ph_json_bool(ph_json_get(o, "pooling_mode_cls_token"), &cls);
-        *out = mean != cls ? (mean ? 1 : 2) : 0;
-        if (status == PHIAL_OK && o == NULL)
+        if (status == PHIAL_OK)
+            *out = ph_json_parse(text.data != NULL ? text.data : "", text.len, err);
+        if (status == PHIAL_OK && *out == NULL)
             status = ph_err_context(err, PHIAL_ERR_BAD_INPUT, "%s", path);
-        ph_json_free(o);
     }
     ph_buf_free(&text);
     ph_free(path);
+    return status;
+}
+
+/* How the model's embeddings are made, as sentence-transformers' files say it: llama.cpp's number
+ * of the pooling (1 mean, 2 cls), and whether vectors are normalized, in a key of ours. */
+static phial_status put_pooling(ph_gguf_writer *w, const char *dir, phial_error *err)
+{
+    ph_json *pooling = NULL, *modules = NULL;
+    bool mean = false, cls = false, normalize = false;
+    phial_status status = read_json(&pooling, dir, "1_Pooling/config.json", err);
+    if (status == PHIAL_OK)
+        status = read_json(&modules, dir, "modules.json", err);
+    ph_json_bool(ph_json_get(pooling, "pooling_mode_mean_tokens"), &mean);
+    ph_json_bool(ph_json_get(pooling, "pooling_mode_cls_token"), &cls);
+    if (mean != cls)
+        ph_gguf_put_u32(w, "bert.pooling_type", mean ? 1 : 2);
+    for (size_t i = 0; i < ph_json_count(modules); i++) {
+        ph_str type;
+        if (ph_json_str(ph_json_get(ph_json_at(modules, i), "type"), &type))
+            normalize = normalize || ph_str_ends_with(type, "Normalize");
+    }
+    if (modules != NULL)
+        ph_gguf_put_bool(w, "phial.embed.normalize", normalize);
+    ph_json_free(modules);
+    ph_json_free(pooling);
     return status;
 }
 
@@ -194,13 +215,10 @@ phial_status ph_bert_put_keys(ph_gguf_writer *w, const ph_hparams *hp, const cha
                               uint32_t file_type, phial_error *err)
 {
     phial_tokenizer *t = NULL;
-    uint32_t pooling = 0;
     if (!hp->gelu_erf)
         return ph_err_set(err, PHIAL_ERR_UNSUPPORTED,
                           "%s: the tanh form of gelu: GGUF's bert has no place for it", dir);
-    phial_status status = pooling_of(&pooling, dir, err);
-    if (status == PHIAL_OK)
-        status = phial_tokenizer_open(&t, dir, err);
+    phial_status status = phial_tokenizer_open(&t, dir, err);
     if (status != PHIAL_OK)
         return status;
     ph_gguf_put_str(w, "general.architecture", ph_str_from("bert"));
@@ -213,12 +231,12 @@ phial_status ph_bert_put_keys(ph_gguf_writer *w, const ph_hparams *hp, const cha
     ph_gguf_put_u32(w, "bert.attention.head_count", hp->n_head);
     ph_gguf_put_f32(w, "bert.attention.layer_norm_epsilon", hp->norm_eps);
     ph_gguf_put_bool(w, "bert.attention.causal", false);
-    if (pooling != 0)
-        ph_gguf_put_u32(w, "bert.pooling_type", pooling);
     ph_gguf_put_u32(w, "general.file_type", file_type);
     ph_gguf_put_u32(w, "general.quantization_version", 2);
     ph_gguf_put_u32(w, "tokenizer.ggml.token_type_count", hp->n_token_types);
     status = put_vocab(w, t, hp->n_vocab, err);
+    if (status == PHIAL_OK)
+        status = put_pooling(w, dir, err);
     phial_tokenizer_close(t);
     return status == PHIAL_OK ? status : ph_err_context(err, status, "%s", dir);
 }

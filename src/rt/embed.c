@@ -1,5 +1,5 @@
 /* Opening embedders, and what they are; contract in phial/embed.h. Running is embed_run.c. */
-#include "rt/embed.h"
+#include "rt/embedder.h"
 
 #include <string.h>
 
@@ -7,13 +7,14 @@
 #include "base/hash.h"
 #include "base/thread.h"
 
-#define BATCH_DEFAULT    1024
-#define BATCH_DEFAULT_LM 256 /* a token's keys and values are as large as hundreds of its states   \
-                              */
-#define BATCH_MIN        16
-#define BATCH_MAX        16384
-#define CTX_DEFAULT_LM   2048
-#define CTX_MIN          4
+#define BATCH_DEFAULT 1024
+#define BATCH_DEFAULT_LM                                                                           \
+    256 /* a token's keys and values are as large as hundreds of its states                        \
+         */
+#define BATCH_MIN      16
+#define BATCH_MAX      16384
+#define CTX_DEFAULT_LM 2048
+#define CTX_MIN        4
 
 void phial_embedder_options_default(phial_embedder_options *options)
 {

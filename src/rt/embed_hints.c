@@ -209,6 +209,10 @@ static phial_status by_gguf(ph_embed_hints *h, const phial_model *m, phial_error
     if (ph_gguf_str(ph_gguf_find(g, "general.name"), &name)) {
         by_name(h, name);
     }
+    bool normalize;
+    if (ph_gguf_bool(ph_gguf_find(g, "phial.embed.normalize"), &normalize)) {
+        h->normalize = normalize ? PHIAL_NORMALIZE_YES : PHIAL_NORMALIZE_NO;
+    }
     snprintf(key, sizeof key, "%.40s.pooling_type", m->arch->name);
     if (ph_gguf_u64(ph_gguf_find(g, key), &way)) {
         if (way >= sizeof ways / sizeof ways[0]) {

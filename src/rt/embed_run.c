@@ -2,7 +2,7 @@
  *
  * Texts become parts (a long one several), parts wait until a batch is full, a batch runs, and each
  * part's token vectors are pooled in double, in order, into its text's vector. */
-#include "rt/embed.h"
+#include "rt/embedder.h"
 
 #include <math.h>
 #include <string.h>

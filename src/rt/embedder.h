@@ -1,6 +1,6 @@
 /* Inside of embedders; contract in include/phial/embed.h. */
-#ifndef PH_RT_EMBED_H
-#define PH_RT_EMBED_H
+#ifndef PH_RT_EMBEDDER_H
+#define PH_RT_EMBEDDER_H
 
 #include <stdatomic.h>
 
