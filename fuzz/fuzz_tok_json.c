@@ -1,4 +1,4 @@
-/* tokenizer.json: whatever loads must encode, and give every text back. */
+/* tokenizer.json: whatever loads must encode, and, unless it is WordPiece, give every text back. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,8 +21,9 @@ static void round_trip(const phial_tokenizer *t, uint32_t flags)
         phial_encoder_run(e, sample, sizeof sample, flags, NULL) != PHIAL_OK)
         abort();
     const uint32_t *ids = phial_encoder_ids(e, &n_ids);
+    bool lossy = ph_tokenizer_vocab(t)->kind == PH_VOCAB_WORDPIECE;
     if (phial_tokenizer_decode(t, back, sizeof back, &n, ids, n_ids, 0, NULL) != PHIAL_OK ||
-        n != sizeof sample || memcmp(back, sample, n) != 0)
+        (!lossy && (n != sizeof sample || memcmp(back, sample, n) != 0)))
         abort();
     phial_encoder_free(e);
 }

@@ -40,6 +40,9 @@ static int make_folder(void **state)
     shell("printf '{\"prompt\":\"Instruct: Two and two?\\\\nOutput:\",\"completion\":\" Four.\"}\\n"
           "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"},{\"role\":\"assistant\","
           "\"content\":\"Hello.\"}]}\\n' >talks.jsonl");
+    shell("ln -s " PHIAL_SOURCE_DIR "/tests/data/tiny-bert all-MiniLM-L6-v2");
+    shell("ln -s " PHIAL_SOURCE_DIR "/tests/data/tiny-bert e5-small");
+    shell("printf 'Two notes.\\nAnd one more.\\n' | tee sentences.txt questions.txt >/dev/null");
     const char *model = ph_testdata("golden/phi-mini"),
                *tok = ph_testdata("golden/tokenizer/phi-2");
     if (!model || !tok)

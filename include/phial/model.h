@@ -1,10 +1,10 @@
-/* Models: opening the weights of a language model.
+/* Models: opening the weights of a language model or an embedding model.
  *
  * A model is opened once and shared by any number of engines (phial/session.h). Opening maps the
  * files and checks everything they claim; the weights stay in the mapping and are read from there.
- * Accepted: a GGUF file (v2, v3; architecture "phi2"), or a Hugging Face folder with config.json
- * and model.safetensors, single or sharded (model_type "phi", and the two older layouts with fused
- * Wqkv).
+ * Accepted: a GGUF file (v2, v3; architecture "phi2" or "bert"), or a Hugging Face folder with
+ * config.json and model.safetensors, single or sharded (model_type "phi", and the two older layouts
+ * with fused Wqkv; "bert", which only phial/embed.h runs).
  *
  * Files must not change while a model is open. If one becomes shorter, computing ends with
  * PHIAL_ERR_FILE_CHANGED: the library then has a SIGBUS handler installed (for as long as a model
@@ -48,7 +48,7 @@ PHIAL_API void phial_model_close(phial_model *model); /* NULL is fine */
 typedef struct phial_model_info {
     size_t size; /* sizeof(phial_model_info), set by the caller */
     const char *path;
-    const char *arch;        /* "phi2" */
+    const char *arch;        /* "phi2", "bert" */
     const char *weight_type; /* type of most of the weights: "F16", "Q8_0", ... */
     uint32_t n_vocab;
     uint32_t n_embd;
@@ -56,7 +56,7 @@ typedef struct phial_model_info {
     uint32_t n_head;
     uint32_t n_head_kv;
     uint32_t head_dim;
-    uint32_t n_rot;     /* rotated dimensions of each head */
+    uint32_t n_rot;     /* rotated dimensions of each head; 0: positions are learned */
     uint32_t n_ff;      /* width of the feed-forward layer */
     uint32_t n_ctx_max; /* positions the model was made for */
     uint64_t n_params;

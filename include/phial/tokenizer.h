@@ -1,9 +1,13 @@
-/* Tokenizer: text to token ids and back, exactly as the model's own tokenizer does it.
+/* Tokenizer: text to token ids and back, exactly as the model's own tokenizer does it. Two kinds:
  *
  * Byte-level BPE of the GPT-2/CodeGen family (Phi-1, Phi-1.5, Phi-2, GPT-2). Text is any byte
  * string: no normalization, nothing is put in front or behind, and decoding what was encoded gives
  * back the same bytes, invalid UTF-8 and NULs included (an invalid byte counts as a symbol, neither
  * letter, digit nor space, when the text is cut into words).
+ *
+ * WordPiece (BERT): text is cleaned, lower-cased and cut into words first, so decoding gives words
+ * with a blank before each and not the text. Bytes that are no UTF-8 are dropped. A word without
+ * pieces is one unknown token. Bos and eos are [CLS] and [SEP].
  *
  * Ids are 0 .. phial_tokenizer_n_vocab()-1. Some ids of a model may stand for no text (padding of
  * the vocabulary): they decode to nothing. The same holds for ids from n_vocab up to
@@ -40,7 +44,7 @@ typedef struct phial_decoder phial_decoder;
 /* Opens a tokenizer from `path`:
  *   - a directory with tokenizer.json, or with vocab.json and merges.txt (and added_tokens.json);
  *     tokenizer_config.json and special_tokens_map.json are used where they are;
- *   - a tokenizer.json file itself;
+ *   - a directory with vocab.txt, or a tokenizer.json or vocab.txt file itself;
  *   - a GGUF file, with or without weights.
  * *out is owned; nothing of the files is needed afterwards. Errors: IO; BAD_INPUT for malformed
  * files; UNSUPPORTED for another kind of tokenizer, which is named; LIMIT; NO_MEMORY. */
@@ -89,8 +93,9 @@ PHIAL_API phial_status phial_encoder_run(phial_encoder *e, const void *text, siz
 /* Ids of the last run; borrowed until the next run. Never NULL. */
 PHIAL_API const uint32_t *phial_encoder_ids(const phial_encoder *e, size_t *n);
 /* Where the tokens lie in the text of the last run, in bytes: n + 1 ascending numbers for n ids,
- * token i covers [offsets[i], offsets[i + 1]). Tokens cover the text without gaps; a token may
- * begin or end inside a UTF-8 character. Borrowed until the next run; NULL if memory is short. */
+ * token i covers [offsets[i], offsets[i + 1]). Tokens cover the text without gaps (with WordPiece
+ * blanks belong to the token before them, or to the first); a token may begin or end inside a UTF-8
+ * character. Borrowed until the next run; NULL if memory is short. */
 PHIAL_API const size_t *phial_encoder_offsets(phial_encoder *e, phial_error *err);
 
 /* Flags of decoding. */

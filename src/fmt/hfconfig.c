@@ -227,6 +227,37 @@ static void read_msft(reader *r, ph_hfconfig *c)
         unsupported(r, "block_cls", block, "parallel");
 }
 
+/* transformers' BertModel. */
+static void read_bert(reader *r, ph_hfconfig *c)
+{
+    ph_str positions;
+    bool decoder = false, crossed = false;
+    c->vocab_size = 30522, c->hidden_size = 768, c->intermediate_size = 3072;
+    c->n_layers = 12, c->n_heads = 12, c->max_positions = 512, c->type_vocab_size = 2;
+    c->layer_norm_eps = 1e-12;
+    c->act = PH_HF_ACT_GELU_ERF;
+    read_u32(r, "vocab_size", 1, PH_HF_MAX_VOCAB, false, &c->vocab_size);
+    read_u32(r, "hidden_size", 1, PH_HF_MAX_HIDDEN, false, &c->hidden_size);
+    read_u32(r, "intermediate_size", 1, PH_HF_MAX_INTERMEDIATE, false, &c->intermediate_size);
+    read_u32(r, "num_hidden_layers", 1, PH_HF_MAX_LAYERS, false, &c->n_layers);
+    read_u32(r, "num_attention_heads", 1, PH_HF_MAX_HEADS, false, &c->n_heads);
+    c->n_kv_heads = c->n_heads;
+    read_u32(r, "max_position_embeddings", 1, PH_HF_MAX_POSITIONS, false, &c->max_positions);
+    read_u32(r, "type_vocab_size", 1, PH_HF_MAX_HEADS, false, &c->type_vocab_size);
+    read_f64(r, r->root, "layer_norm_eps", 1e-12, 0.1, &c->layer_norm_eps);
+    read_act(r, "hidden_act", &c->act);
+    read_bool(r, "is_decoder", &decoder);
+    read_bool(r, "add_cross_attention", &crossed);
+    read_dtype(r, "torch_dtype", c);
+    read_dtype(r, "dtype", c);
+    if (read_str(r, r->root, "position_embedding_type", &positions) &&
+        !ph_str_eq_c(positions, "absolute"))
+        unsupported(r, "position_embedding_type", positions, "absolute");
+    if (r->status == PHIAL_OK && (decoder || crossed))
+        unsupported(r, decoder ? "is_decoder" : "add_cross_attention", ph_str_from("true"),
+                    "false");
+}
+
 static void derive(reader *r, ph_hfconfig *c)
 {
     if (r->status != PHIAL_OK)
@@ -249,6 +280,8 @@ static void derive(reader *r, ph_hfconfig *c)
         r->status =
             ph_err_set(r->err, PHIAL_ERR_UNSUPPORTED,
                        "'head_dim' is %u, but hidden size / heads is %u", head_dim, c->head_dim);
+    if (c->style == PH_HF_BERT)
+        return;
     if (c->style == PH_HF_PHI)
         c->rotary_dim = (uint32_t)(c->partial_rotary_factor * c->head_dim);
     else if (c->rotary_dim > c->head_dim)
@@ -262,6 +295,14 @@ static void derive(reader *r, ph_hfconfig *c)
         c->partial_rotary_factor = (double)c->rotary_dim / c->head_dim;
 }
 
+/* In the order of ph_hf_style. */
+static const char *const STYLES[] = {"phi", "phi-msft", "mixformer-sequential", "bert"};
+
+const char *ph_hf_style_name(ph_hf_style style)
+{
+    return STYLES[style];
+}
+
 static void read_style(reader *r, ph_hfconfig *c)
 {
     ph_str type, arch = {NULL, 0};
@@ -271,14 +312,13 @@ static void read_style(reader *r, ph_hfconfig *c)
             r->status = ph_err_set(r->err, PHIAL_ERR_BAD_INPUT, "'model_type' is missing");
         return;
     }
-    if (ph_str_eq_c(type, "phi"))
-        c->style = PH_HF_PHI;
-    else if (ph_str_eq_c(type, "phi-msft"))
-        c->style = PH_HF_PHI_MSFT;
-    else if (ph_str_eq_c(type, "mixformer-sequential"))
-        c->style = PH_HF_MIXFORMER;
-    else
-        unsupported(r, "model_type", type, "phi, phi-msft, mixformer-sequential");
+    for (size_t i = 0; i < sizeof STYLES / sizeof STYLES[0]; i++) {
+        if (ph_str_eq_c(type, STYLES[i])) {
+            c->style = (ph_hf_style)i;
+            return;
+        }
+    }
+    unsupported(r, "model_type", type, "phi, phi-msft, mixformer-sequential, bert");
 }
 
 phial_status ph_hfconfig_parse(ph_hfconfig *out, const char *text, size_t n, phial_error *err)
@@ -295,7 +335,9 @@ phial_status ph_hfconfig_parse(ph_hfconfig *out, const char *text, size_t n, phi
     if (quantization && !ph_json_is_null(quantization))
         r.status = ph_err_set(err, PHIAL_ERR_UNSUPPORTED,
                               "'quantization_config': weights quantized for another program");
-    if (out->style == PH_HF_PHI)
+    if (out->style == PH_HF_BERT)
+        read_bert(&r, out);
+    else if (out->style == PH_HF_PHI)
         read_hf(&r, out);
     else
         read_msft(&r, out);

@@ -1,11 +1,12 @@
-/* config.json of the Phi family, in every variant it was published in.
+/* config.json of the Phi family, in every variant it was published in, and of BERT.
  *
  * Read: PhiForCausalLM as transformers 4 and 5 write it (`torch_dtype` or `dtype`; rope keys at the
  * top or in `rope_parameters`), and the earlier remote code's "phi-msft" and "mixformer-sequential"
  * (n_embd, n_layer, rotary_dim, ...). Absent keys get the defaults of the configuration class, but
- * for bos and eos, whose class defaults are wrong for every released model: they stay unset.
- * Every number is range-checked; errors name the key. Keys that do not change inference are
- * ignored. Source: transformers' configuration_phi.py; configuration_phi.py and
+ * for bos and eos, whose class defaults are wrong for every released model: they stay unset. BERT
+ * is BertModel with absolute positions, under whatever head it was saved. Every number is
+ * range-checked; errors name the key. Keys that do not change inference are ignored. Source:
+ * transformers' configuration_phi.py; configuration_phi.py and
  * configuration_mixformer_sequential.py of Microsoft's model repositories.
  */
 #ifndef PH_FMT_HFCONFIG_H
@@ -27,7 +28,7 @@
 #define PH_HF_MAX_VOCAB        (1u << 24)
 #define PH_HF_MAX_POSITIONS    (1u << 24)
 
-typedef enum ph_hf_style { PH_HF_PHI, PH_HF_PHI_MSFT, PH_HF_MIXFORMER } ph_hf_style;
+typedef enum ph_hf_style { PH_HF_PHI, PH_HF_PHI_MSFT, PH_HF_MIXFORMER, PH_HF_BERT } ph_hf_style;
 
 typedef enum ph_hf_act {
     PH_HF_ACT_GELU_TANH, /* gelu_new, gelu_pytorch_tanh, gelu_fast: one function, spelled thrice */
@@ -44,7 +45,8 @@ typedef struct ph_hfconfig {
     uint32_t hidden_size, intermediate_size;
     uint32_t n_layers, n_heads, n_kv_heads, head_dim;
     uint32_t max_positions;
-    uint32_t rotary_dim;          /* even, 2 .. head_dim */
+    uint32_t type_vocab_size;     /* BERT: kinds of text that are told apart */
+    uint32_t rotary_dim;          /* even, 2 .. head_dim; 0 for BERT */
     double partial_rotary_factor; /* as given, or rotary_dim / head_dim */
     double rope_theta;
     ph_hf_rope rope;
@@ -57,6 +59,9 @@ typedef struct ph_hfconfig {
     bool has_dtype;
     ph_dtype dtype; /* F32, F16 or BF16 */
 } ph_hfconfig;
+
+/* The model_type of config.json. */
+const char *ph_hf_style_name(ph_hf_style style);
 
 phial_status ph_hfconfig_parse(ph_hfconfig *out, const char *text, size_t n, phial_error *err);
 /* path: config.json. The message begins with it. */

@@ -193,6 +193,9 @@ typedef struct ph_kern {
      * within 90 eps |y| in the vector kernels; -inf gives NaN, as the formula does. Elements do
      * not influence each other. */
     void (*gelu)(float *y, const float *x, size_t n);
+    /* y = x Phi(x), the form with the error function; y may be x. For finite x within 4 eps |x|;
+     * -inf gives NaN or 0. Elements do not influence each other. */
+    void (*gelu_erf)(float *y, const float *x, size_t n);
     /* y = (a + b) + c; y may be any of them. */
     void (*add3)(float *y, const float *a, const float *b, const float *c, size_t n);
     /* One head, NeoX halves, half = rotary dimensions / 2, in place:

@@ -16,6 +16,7 @@ typedef struct rows_run {
     size_t ldy, ldx, m, n, n_head, row_bytes;
     float eps;
     ph_dequantize_fn dequantize;
+    void (*map)(float *y, const float *x, size_t n);
 } rows_run;
 
 static void run_over(const ph_work *work, ph_pool_fn fn, rows_run *run, size_t numbers)
@@ -54,25 +55,31 @@ void ph_layernorm(const ph_work *work, float *y, size_t ldy, const float *x, siz
     run_over(work, layernorm, &run, m > 1 ? m * n : 0);
 }
 
-static void gelu(void *arg, int thread, int n_threads)
+static void map(void *arg, int thread, int n_threads)
 {
     const rows_run *run = arg;
     size_t begin, end;
     if (run->m == 1) {
         ph_pool_split(run->n, GRAIN, thread, n_threads, &begin, &end);
-        run->kern->gelu(run->y + begin, run->y + begin, end - begin);
+        run->map(run->y + begin, run->y + begin, end - begin);
         return;
     }
     ph_pool_split(run->m, 1, thread, n_threads, &begin, &end);
     for (size_t i = begin; i < end; i++) {
-        run->kern->gelu(run->y + i * run->ldy, run->y + i * run->ldy, run->n);
+        run->map(run->y + i * run->ldy, run->y + i * run->ldy, run->n);
     }
 }
 
 void ph_gelu(const ph_work *work, float *x, size_t ldx, size_t m, size_t n)
 {
-    rows_run run = {.kern = work->kern, .y = x, .ldy = ldx, .m = m, .n = n};
-    run_over(work, gelu, &run, m * n);
+    rows_run run = {.y = x, .ldy = ldx, .m = m, .n = n, .map = work->kern->gelu};
+    run_over(work, map, &run, m * n);
+}
+
+void ph_gelu_erf(const ph_work *work, float *x, size_t ldx, size_t m, size_t n)
+{
+    rows_run run = {.y = x, .ldy = ldx, .m = m, .n = n, .map = work->kern->gelu_erf};
+    run_over(work, map, &run, m * n);
 }
 
 static void residual(void *arg, int thread, int n_threads)

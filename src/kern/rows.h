@@ -14,6 +14,9 @@ void ph_layernorm(const ph_work *work, float *y, size_t ldy, const float *x, siz
 /* In place on [m][n]. */
 void ph_gelu(const ph_work *work, float *x, size_t ldx, size_t m, size_t n);
 
+/* The same in the form with the error function. */
+void ph_gelu_erf(const ph_work *work, float *x, size_t ldx, size_t m, size_t n);
+
 /* y = (in + a) + b over n numbers; y may be any of them. */
 void ph_residual(const ph_work *work, float *y, const float *in, const float *a, const float *b,
                  size_t n);

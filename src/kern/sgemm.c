@@ -149,6 +149,28 @@ static void pack_a(const gemm_run *run, float *dst, size_t row, size_t m, size_t
     }
 }
 
+size_t ph_gemm_packed_floats(const ph_kern *kern, size_t n, size_t k)
+{
+    size_t floats;
+    if (n > SIZE_MAX / 2 || !ph_mul_size(&floats, round_up(n, kern->gemm_n), k)) {
+        return 0;
+    }
+    return floats;
+}
+
+void ph_gemm_pack_row(const ph_kern *kern, float *packed, size_t n, size_t k, size_t j,
+                      const float *row)
+{
+    size_t w = kern->gemm_n, n_padded = round_up(n, w);
+    for (size_t k0 = 0; k0 < k; k0 += PH_GEMM_DEPTH) {
+        size_t depth = least(k - k0, PH_GEMM_DEPTH);
+        float *dst = packed + k0 * n_padded + j / w * w * depth + j % w;
+        for (size_t p = 0; p < depth; p++) {
+            dst[p * w] = row[k0 + p];
+        }
+    }
+}
+
 /* --- products --------------------------------------------------------------------------------- */
 
 /* Asks for a share of a panel of B, from the third-level cache into the second: a panel is read
@@ -170,7 +192,7 @@ static void multiply(const gemm_run *run, const float *a, size_t row, size_t m, 
     bool first = run->k0 + k0 == 0;
     const float *from = first ? g->from : g->c;
     size_t ld_from = first ? g->ld_from : g->ldc;
-    const float *b = run->room->b + k0 * run->n_padded;
+    const float *b = (g->b_packed != NULL ? g->b_packed : run->room->b) + k0 * run->n_padded;
     size_t n_shares = (m + kern->gemm_m - 1) / kern->gemm_m;
     for (size_t j = 0; j < run->n; j += kern->gemm_n) {
         size_t col = run->n0 + j, next = j + kern->gemm_n;
@@ -228,6 +250,13 @@ void ph_sgemm_run(const ph_gemm_room *room, const ph_sgemm *g)
     size_t rows_min = round_up(ROWS_MIN, room->kern->gemm_m);
     share = share < rows_min ? rows_min : share;
     gemm_run run = {.room = room, .g = g, .block_rows = least(share, block_rows_max(room->kern))};
+    if (g->b_packed != NULL) {
+        run.n = g->n;
+        run.n_padded = round_up(run.n, w);
+        run.k = g->k;
+        ph_pool_run_tickets(room->pool, compute, &run);
+        return;
+    }
     for (run.n0 = 0; run.n0 < g->n; run.n0 += widest) {
         run.n = least(g->n - run.n0, widest);
         run.n_padded = round_up(run.n, w);

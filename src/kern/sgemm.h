@@ -21,11 +21,12 @@ typedef struct ph_sgemm {
     const float *a, *b;
     float *c; /* overlaps neither a nor b; a whole matrix or columns of one */
     size_t m, n, k;
-    size_t lda, ldb, ldc; /* elements */
-    bool a_t;             /* a is stored [k][m], not [m][k] */
-    bool b_t;             /* b is stored [n][k], not [k][n] */
-    const float *bias;    /* [n], or NULL */
-    const float *from;    /* [m][ld_from], may be c; NULL: nothing is added */
+    size_t lda, ldb, ldc;  /* elements */
+    const float *b_packed; /* not NULL: B as ph_gemm_pack_row() lays it out; b is not used */
+    bool a_t;              /* a is stored [k][m], not [m][k] */
+    bool b_t;              /* b is stored [n][k], not [k][n] */
+    const float *bias;     /* [n], or NULL */
+    const float *from;     /* [m][ld_from], may be c; NULL: nothing is added */
     size_t ld_from;
     /* [m] or NULL, a_t only: a_sums[i] += sum over the depth of A[i], blocks as above; in f32 even
      * where products are rounded. */
@@ -56,6 +57,12 @@ void ph_gemm_room_close(ph_gemm_room *room);
 
 /* k = 0 gives bias + from. Cannot fail. */
 void ph_sgemm_run(const ph_gemm_room *room, const ph_sgemm *g);
+
+/* B packed once, for products with the same weights again and again: k x n numbers, zeroed first.
+ * Column j is row j of weights stored [n][k]. */
+size_t ph_gemm_packed_floats(const ph_kern *kern, size_t n, size_t k); /* 0: too many */
+void ph_gemm_pack_row(const ph_kern *kern, float *packed, size_t n, size_t k, size_t j,
+                      const float *row);
 
 /* --- packing; for attention too ----------------------------------------------------------------
  * Panels of w columns: element (p, j) of k x n goes to dst[j / w * w * k + p * w + j % w]; columns

@@ -2,6 +2,7 @@
 #ifndef PH_MODEL_ARCH_H
 #define PH_MODEL_ARCH_H
 
+#include "model/encode.h"
 #include "model/forward.h"
 #include "model/hparams.h"
 
@@ -12,9 +13,11 @@ typedef struct ph_arch {
     /* Finds and checks every weight of model->source, completes model->hp, sets model->weights (in
      * the model's arena). */
     phial_status (*bind)(phial_model *model, phial_error *err);
-    /* See ph_forward(). */
+    /* Of a language model; see ph_forward(). NULL for others. */
     phial_status (*forward)(const phial_model *model, ph_workspace *ws, const ph_kv_layout *layout,
                             const ph_batch *batch, phial_error *err);
+    /* Of an embedding model; NULL for others. */
+    const ph_encode_ops *encode;
 } ph_arch;
 
 #define PH_ARCH(name) extern const ph_arch ph_arch_##name;

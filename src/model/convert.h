@@ -1,4 +1,5 @@
-/* Phi models between Hugging Face directories and GGUF files.
+/* Phi and BERT models between Hugging Face directories and GGUF files. (What is said here is about
+ * Phi; BERT: convert_bert.h.)
  *
  * To GGUF: architecture "phi2" as llama.cpp's converter writes it (names, keys, one-dimensional
  * tensors in F32), so that llama.cpp reads the file; fused Wqkv stays fused (attn_qkv). A tied head

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "fmt/hfconfig.h"
 #include "fmt/safetensors.h"
+#include "model/convert_bert.h"
 #include "model/phi_gguf.h"
 
 typedef struct ph_gguf_plan {
@@ -20,6 +21,7 @@ typedef struct ph_gguf_plan {
     const ph_st_tensor **order; /* owned: what is converted, as the source has it */
     size_t n_order;
     bool duplicate_head;
+    bool bert; /* another architecture: convert_bert.c plans it */
     ph_convert_plan plan;
 } job;
 
@@ -202,7 +204,7 @@ static ph_str name_of_directory(const char *dir)
 
 static void put_origin(const job *j, ph_gguf_writer *w)
 {
-    ph_gguf_put_str(w, PH_KEY_LAYOUT, ph_str_from(ph_phi_layout_name(j->layout)));
+    ph_gguf_put_str(w, PH_KEY_LAYOUT, ph_str_from(j->bert ? "hf" : ph_phi_layout_name(j->layout)));
     ph_gguf_put_bool(w, PH_KEY_TIED, j->duplicate_head);
     ph_gguf_put_array(w, PH_KEY_TENSORS, PH_GGUF_STRING, j->n_order);
     for (size_t i = 0; i < j->n_order; i++)
@@ -265,6 +267,14 @@ static phial_status write_data(void *sink, const void *bytes, size_t n, phial_er
 phial_status ph_gguf_plan_put_keys(const ph_gguf_plan *j, ph_gguf_writer *w, uint32_t file_type,
                                    phial_error *err)
 {
+    if (j->bert) {
+        phial_status made =
+            ph_bert_put_keys(w, &j->hp, j->dir, name_of_directory(j->dir), file_type, err);
+        if (made != PHIAL_OK)
+            return made;
+        put_origin(j, w);
+        return put_side_files(j, w, err);
+    }
     int64_t eos = j->config.has_eos ? (int64_t)j->config.eos : -1;
     ph_phi_gguf_put(w, &j->hp, name_of_directory(j->dir), file_type);
     phial_status status = ph_convert_put_vocab(w, j->dir, j->shape.n_vocab, eos, err);
@@ -293,6 +303,23 @@ static phial_status write_file(job *j, const char *dst, phial_error *err)
     return status;
 }
 
+static phial_status plan_phi(job *j, phial_error *err)
+{
+    phial_status status = find_layout(j, err);
+    if (status == PHIAL_OK)
+        status = sort_tensors(j, err);
+    return status == PHIAL_OK ? plan_all(j, err) : status;
+}
+
+static phial_status plan_bert(job *j, phial_error *err)
+{
+    j->order = ph_alloc(ph_safetensors_n_tensors(j->weights), sizeof *j->order, err);
+    if (!j->order)
+        return PHIAL_ERR_NO_MEMORY;
+    return ph_bert_plan_to_gguf(&j->plan, j->order, &j->n_order, j->weights, &j->hp, j->dir,
+                                j->options, err);
+}
+
 phial_status ph_gguf_plan_open(ph_gguf_plan **out, const char *dir,
                                const ph_convert_options *options, phial_error *err)
 {
@@ -302,17 +329,15 @@ phial_status ph_gguf_plan_open(ph_gguf_plan **out, const char *dir,
     j->dir = dir;
     j->options = options;
     phial_status status = open_source(j, err);
+    j->bert = j->config.style == PH_HF_BERT;
     if (status == PHIAL_OK)
-        status = find_layout(j, err);
-    if (status == PHIAL_OK)
-        status = sort_tensors(j, err);
-    if (status == PHIAL_OK)
-        status = plan_all(j, err);
+        status = j->bert ? plan_bert(j, err) : plan_phi(j, err);
     if (status != PHIAL_OK) {
         ph_gguf_plan_close(j);
         return status;
     }
-    say_what_llama_cannot(j);
+    if (!j->bert)
+        say_what_llama_cannot(j);
     *out = j;
     return PHIAL_OK;
 }

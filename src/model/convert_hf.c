@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "fmt/safetensors.h"
+#include "model/convert_bert.h"
 #include "model/convert_dir.h"
 #include "model/convert_plan.h"
 #include "model/phi_config.h"
@@ -20,6 +21,7 @@ typedef struct job {
     ph_hparams hp;
     ph_phi_shape shape;
     bool recorded; /* the file says what its source was like */
+    bool bert;     /* another architecture: convert_bert.c plans it */
     ph_phi_layout layout;
     ph_dtype bulk; /* of the embedding: the type of the model as a whole */
     ph_convert_plan plan;
@@ -191,7 +193,9 @@ static phial_status plan_by_names(job *j, phial_error *err)
 
 static phial_status plan_source(job *j, phial_error *err)
 {
-    phial_status status = ph_phi_gguf_read(&j->hp, j->g, err);
+    j->bert = ph_bert_gguf_is(j->g);
+    phial_status status =
+        j->bert ? ph_bert_gguf_read(&j->hp, j->g, err) : ph_phi_gguf_read(&j->hp, j->g, err);
     if (status != PHIAL_OK)
         return status;
     j->shape = ph_phi_shape_of(&j->hp);
@@ -205,6 +209,8 @@ static phial_status plan_source(job *j, phial_error *err)
             "tensor 'token_embd.weight': %s has no counterpart in safetensors; name a "
             "type: f32, f16 or bf16",
             ph_dtype_name(j->bulk));
+    if (j->bert)
+        return ph_bert_plan_to_hf(&j->plan, j->g, &j->hp, j->bulk, j->options, err);
     return j->recorded ? plan_recorded(j, err) : plan_by_names(j, err);
 }
 
@@ -287,6 +293,8 @@ static phial_status write_one(void *user, const char *name, ph_str content, phia
 
 static phial_status write_made_files(job *j, phial_error *err)
 {
+    if (j->bert)
+        return ph_bert_make_files(j->g, &j->hp, j->bulk, write_one, &j->dir, err);
     ph_buf config;
     ph_buf_init(&config, 0);
     phial_status status =

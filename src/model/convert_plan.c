@@ -24,6 +24,10 @@ const char *const ph_convert_side_files[] = {
     "vocab.json",
     "merges.txt",
     "added_tokens.json",
+    "vocab.txt",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
     NULL,
 };
 

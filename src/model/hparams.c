@@ -109,7 +109,13 @@ phial_status ph_hparams_from_gguf(ph_hparams *hp, const ph_gguf *gguf, const cha
 
 phial_status ph_hparams_from_config(ph_hparams *hp, const ph_hfconfig *c, phial_error *err)
 {
-    if (c->act != PH_HF_ACT_GELU_TANH) {
+    bool bert = c->style == PH_HF_BERT;
+    if (bert && c->act != PH_HF_ACT_GELU_ERF && c->act != PH_HF_ACT_GELU_TANH) {
+        return ph_err_set(err, PHIAL_ERR_UNSUPPORTED,
+                          "config.json: only gelu, in both forms, is supported (hidden_act 'gelu', "
+                          "'gelu_new')");
+    }
+    if (!bert && c->act != PH_HF_ACT_GELU_TANH) {
         return ph_err_set(err, PHIAL_ERR_UNSUPPORTED,
                           "config.json: only the tanh form of gelu (hidden_act 'gelu_new') is "
                           "supported");
@@ -132,6 +138,9 @@ phial_status ph_hparams_from_config(ph_hparams *hp, const ph_hfconfig *c, phial_
         .rope_factor = c->rope_factor,
         .qk_norm = c->qk_layernorm,
         .tied_head = c->tied,
+        .learned_positions = bert,
+        .n_token_types = c->type_vocab_size,
+        .gelu_erf = c->act == PH_HF_ACT_GELU_ERF,
     };
     return PHIAL_OK;
 }
@@ -159,7 +168,7 @@ phial_status ph_hparams_check(const ph_hparams *hp, phial_error *err)
         {"the size of a head", hp->head_dim, PH_HEAD_MAX},
         {"the feed-forward width", hp->n_ff, PH_MAX_WIDTH},
         {"the context length", hp->n_ctx_max, PH_MAX_CTX},
-        {"the number of rotated dimensions", hp->n_rot, hp->head_dim},
+        {"the number of rotated dimensions", hp->learned_positions ? 1 : hp->n_rot, hp->head_dim},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         phial_status status = in_range(ranges[i].what, ranges[i].value, ranges[i].most, err);

@@ -26,7 +26,7 @@ typedef struct ph_hparams {
     uint32_t n_head;
     uint32_t n_head_kv;
     uint32_t head_dim;
-    uint32_t n_rot; /* rotated dimensions of each head; even */
+    uint32_t n_rot; /* rotated dimensions of each head; even; 0 with learned positions */
     uint32_t n_ff;
     uint32_t n_ctx_max;
     float norm_eps;
@@ -35,6 +35,9 @@ typedef struct ph_hparams {
     double rope_factor; /* 1 without scaling */
     bool qk_norm;       /* LayerNorm on each head's q and k */
     bool tied_head;     /* no output weight: the embedding serves */
+    bool learned_positions;
+    uint32_t n_token_types; /* kinds of text that are told apart; 0: none */
+    bool gelu_erf;          /* gelu with the error function, not the tanh form */
 } ph_hparams;
 
 /* n_vocab of a GGUF comes from its embedding tensor and is 0 here until that is known, qk_norm from

@@ -38,8 +38,7 @@ static phial_status read_header(phial_model *m, phial_error *err)
         }
         m->arch = ph_arch_by_name(name);
     } else {
-        static const char *const MODEL_TYPES[] = {"phi", "phi-msft", "mixformer-sequential"};
-        name = ph_str_from(MODEL_TYPES[ph_source_config(m->source)->style]);
+        name = ph_str_from(ph_hf_style_name(ph_source_config(m->source)->style));
         m->arch = ph_arch_by_model_type(name);
     }
     if (m->arch == NULL) {
@@ -81,7 +80,7 @@ phial_status phial_model_open(phial_model **out, const char *path,
         status = m->arch->bind(m, err);
         ph_source_vectors_end(m->source);
     }
-    if (status == PHIAL_OK) {
+    if (status == PHIAL_OK && !m->hp.learned_positions) {
         status = ph_rope_tables(&m->rope_cos, &m->rope_sin, &m->arena, &m->hp, err);
     }
     if (status == PHIAL_OK) { /* biases were read from pages that may have gone missing */

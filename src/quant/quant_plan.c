@@ -10,12 +10,14 @@ typedef struct census {
     size_t of[PH_MIX_OTHER + 1];
 } census;
 
-/* As llama-quantize: matrices whose name ends in "weight" and that are no norms. */
+/* As llama-quantize: matrices whose name ends in "weight" and that are neither norms nor BERT's
+ * positions and types of text. */
 static bool is_quantized(const ph_quant_tensor *t)
 {
     ph_str name = ph_str_from(t->name);
     return t->n_dims >= 2 && ph_str_ends_with(name, "weight") &&
-           !ph_str_ends_with(name, "_norm.weight");
+           !ph_str_ends_with(name, "_norm.weight") && !ph_str_eq_c(name, "position_embd.weight") &&
+           !ph_str_eq_c(name, "token_types.weight");
 }
 
 static bool is_float(ph_dtype type)

@@ -77,6 +77,11 @@ phial_status phial_engine_new(phial_engine **out, const phial_model *model,
     if (status != PHIAL_OK) {
         return status;
     }
+    if (model->arch->forward == NULL) {
+        return ph_err_set(err, PHIAL_ERR_UNSUPPORTED,
+                          "%s: a %s model makes embeddings; it cannot go on with a text",
+                          model->path, model->arch->name);
+    }
     phial_engine *e = ph_alloc(1, sizeof *e, err);
     if (e == NULL) {
         return PHIAL_ERR_NO_MEMORY;

@@ -3,7 +3,8 @@
  * Text repeats its words, so most of the work is a table of recent words in the encoder (two
  * compares of 8 bytes, ids stored beside the key). Behind it lies the tokenizer's table of tokens
  * that are their own encoding, and behind that BPE. Words over PH_WORD_MAX bytes, which are rare,
- * are always encoded anew.
+ * are always encoded anew. WordPiece has no table: its trie is as fast, and words change on the
+ * way.
  */
 #include "tok/tok.h"
 
@@ -40,6 +41,10 @@ struct phial_encoder {
     size_t *offsets; /* owned */
     size_t cap_offsets;
     bool offsets_done;
+    bool pieces;         /* WordPiece: offsets are written along with the ids */
+    const uint8_t *text; /* of the run */
+    size_t text_bytes;
+    size_t base; /* WordPiece: where the running span begins in it */
     ph_bpe_scratch scratch;
     const uint8_t *safe; /* 16 bytes may be read at every place before this */
     phial_error *err;    /* of the run */
@@ -52,6 +57,7 @@ phial_status phial_encoder_new(phial_encoder **out, const phial_tokenizer *t, ph
     if (e == NULL)
         return PHIAL_ERR_NO_MEMORY;
     e->t = t;
+    e->pieces = t->vocab.kind == PH_VOCAB_WORDPIECE;
     e->cap_ids = 1024;
     /* Zeroed by the system, page by page as it is touched: a short text pays for what it uses. */
     e->words = ph_alloc(((size_t)1 << RECENT_SETS_BITS) + 1, sizeof *e->sets, err);
@@ -205,12 +211,37 @@ static bool encode_span(phial_encoder *e, const uint8_t *p, const uint8_t *end)
     return true;
 }
 
-static bool put_id(phial_encoder *e, uint32_t id)
+/* at: where it begins in the text. */
+static bool put_id(phial_encoder *e, uint32_t id, size_t at)
 {
     if (e->n_ids == e->cap_ids && !grow(e, 1))
         return false;
+    if (e->pieces && e->n_ids + 1 >= e->cap_offsets) {
+        size_t *offsets = ph_realloc(e->offsets, e->cap_ids + 1, sizeof *offsets, e->err);
+        if (offsets == NULL)
+            return false;
+        e->offsets = offsets;
+        e->cap_offsets = e->cap_ids + 1;
+    }
+    if (e->pieces)
+        e->offsets[e->n_ids] = at;
     e->ids[e->n_ids++] = id;
     return true;
+}
+
+static bool put_piece(void *user, uint32_t id, size_t at)
+{
+    phial_encoder *e = user;
+    return put_id(e, id, e->base + at);
+}
+
+/* Text without added tokens, of either kind. */
+static bool encode_plain(phial_encoder *e, const uint8_t *p, const uint8_t *end)
+{
+    if (!e->pieces)
+        return encode_span(e, p, end);
+    e->base = (size_t)(p - e->text);
+    return ph_wordpiece_encode(&e->t->piece, p, (size_t)(end - p), put_piece, e);
 }
 
 /* Cuts at the added tokens of the second pass. */
@@ -221,7 +252,7 @@ static bool encode_part(phial_encoder *e, const ph_added *second, const uint8_t 
         uint32_t id = 0;
         size_t len = 0;
         const uint8_t *at = ph_added_find(second, p, end, &id, &len);
-        if (!encode_span(e, p, at) || (at < end && !put_id(e, id)))
+        if (!encode_plain(e, p, at) || (at < end && !put_id(e, id, (size_t)(at - e->text))))
             return false;
         p = at + len;
     }
@@ -238,11 +269,13 @@ phial_status phial_encoder_run(phial_encoder *e, const void *text, size_t n, uin
     if (n > PHIAL_TEXT_MAX)
         return ph_err_set(err, PHIAL_ERR_LIMIT, "a text of %zu bytes; at most %zu are supported", n,
                           PHIAL_TEXT_MAX);
+    e->text_bytes = n;
     if (n == 0)
         return PHIAL_OK;
     int control = (flags & PHIAL_ENCODE_SPECIAL) != 0;
     const uint8_t *p = text;
     const uint8_t *end = p + n;
+    e->text = text;
     e->err = err;
     e->safe = n < 16 ? p : end - 15;
     bool ok = true;
@@ -250,7 +283,8 @@ phial_status phial_encoder_run(phial_encoder *e, const void *text, size_t n, uin
         uint32_t id = 0;
         size_t len = 0;
         const uint8_t *at = ph_added_find(&e->t->first[control], p, end, &id, &len);
-        ok = encode_part(e, &e->t->second[control], p, at) && (at == end || put_id(e, id));
+        ok = encode_part(e, &e->t->second[control], p, at) &&
+             (at == end || put_id(e, id, (size_t)(at - e->text)));
         p = at + len;
     }
     e->err = NULL;
@@ -277,6 +311,13 @@ const size_t *phial_encoder_offsets(phial_encoder *e, phial_error *err)
             return NULL;
         e->offsets = offsets;
         e->cap_offsets = e->n_ids + 1;
+    }
+    if (e->pieces) {
+        /* Blanks and what else was dropped belong to the token before, or to the first one. */
+        e->offsets[0] = 0;
+        e->offsets[e->n_ids] = e->text_bytes;
+        e->offsets_done = true;
+        return e->offsets;
     }
     /* Nothing is normalized and nothing dropped: the tokens' own lengths are the offsets. */
     size_t at = 0;

@@ -8,10 +8,12 @@
 #include "tok/bpe.h"
 #include "tok/vocab.h"
 #include "tok/word.h"
+#include "tok/wordpiece.h"
 
 struct phial_tokenizer {
     ph_vocab vocab;
-    ph_bpe bpe;
+    ph_bpe bpe;         /* of PH_VOCAB_BPE */
+    ph_wordpiece piece; /* of PH_VOCAB_WORDPIECE */
     /* Added tokens by pass; [1] and [0]: with and without the control tokens. */
     ph_added first[2], second[2];
     uint32_t n_text;

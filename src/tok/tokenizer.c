@@ -41,7 +41,9 @@ phial_status ph_tokenizer_build(phial_tokenizer **out, ph_vocab *vocab, const ch
         t->n_text += n > 0;
         t->longest = n > t->longest ? (uint32_t)n : t->longest;
     }
-    phial_status st = ph_bpe_build(&t->bpe, &t->vocab, err);
+    phial_status st = t->vocab.kind == PH_VOCAB_WORDPIECE
+                          ? ph_wordpiece_build(&t->piece, &t->vocab, err)
+                          : ph_bpe_build(&t->bpe, &t->vocab, err);
     for (int control = 0; control < 2 && st == PHIAL_OK; control++) {
         st = ph_added_build(&t->first[control], &t->vocab, false, control, err);
         if (st == PHIAL_OK)
@@ -78,7 +80,7 @@ phial_status ph_tokenizer_from_json(phial_tokenizer **out, const char *text, siz
     *out = NULL;
     ph_vocab_init(&vocab);
     phial_status st = ph_vocab_read_json(&vocab, text, n, name, err);
-    if (st == PHIAL_OK)
+    if (st == PHIAL_OK && vocab.kind == PH_VOCAB_BPE)
         st = ph_vocab_read_roles(&vocab, none, none, name, err);
     if (st == PHIAL_OK)
         st = ph_tokenizer_build(out, &vocab, name, err);
@@ -107,6 +109,7 @@ void phial_tokenizer_close(phial_tokenizer *t)
         ph_added_free(&t->second[control]);
     }
     ph_bpe_free(&t->bpe);
+    ph_wordpiece_free(&t->piece);
     ph_vocab_free(&t->vocab);
     ph_free(t);
 }

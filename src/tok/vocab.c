@@ -172,19 +172,44 @@ static phial_status check_length(ph_str text, uint64_t id, phial_error *err)
     return PHIAL_OK;
 }
 
-phial_status ph_vocab_add_model(ph_vocab *v, uint64_t id, ph_str alphabet, phial_error *err)
+/* A token of the model; text is in the arena. */
+static phial_status add_text(ph_vocab *v, uint64_t id, ph_str text, bool continues,
+                             phial_error *err)
 {
-    phial_status st = check_length(alphabet, id, err);
+    ph_vocab_token *token = &v->tokens[id];
+    ph_word key = key_of(text);
+    ph_vocab_slot *slot = probe(v, key, text);
+    if (!slot)
+        return collision(id, err);
+    if (slot->key.hi != 0)
+        return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "tokens %u and %llu are the same, '%.*s'",
+                          (unsigned)slot->id, (unsigned long long)id, PH_STR_ARG(text));
+    *token = (ph_vocab_token){
+        .text = text, .type = PH_TOKEN_NORMAL, .in_model = true, .continues = continues};
+    *slot = (ph_vocab_slot){.key = key, .id = (uint32_t)id};
+    v->n_slots_used++;
+    return PHIAL_OK;
+}
+
+/* Makes room for a token of the model, which must be new. */
+static phial_status make_place(ph_vocab *v, uint64_t id, ph_str spelling, phial_error *err)
+{
+    phial_status st = check_length(spelling, id, err);
     if (st == PHIAL_OK)
         st = extend_to(v, id, err);
     if (st == PHIAL_OK)
         st = grow_slots(v, (size_t)v->n_slots_used + 1, err);
+    if (st == PHIAL_OK && v->tokens[id].type != PH_TOKEN_UNUSED)
+        st = ph_err_set(err, PHIAL_ERR_BAD_INPUT, "id %llu stands twice, last as '%.*s'",
+                        (unsigned long long)id, PH_STR_ARG(spelling));
+    return st;
+}
+
+phial_status ph_vocab_add_model(ph_vocab *v, uint64_t id, ph_str alphabet, phial_error *err)
+{
+    phial_status st = make_place(v, id, alphabet, err);
     if (st != PHIAL_OK)
         return st;
-    ph_vocab_token *token = &v->tokens[id];
-    if (token->type != PH_TOKEN_UNUSED)
-        return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "id %llu stands twice, last as '%.*s'",
-                          (unsigned long long)id, PH_STR_ARG(alphabet));
     char *bytes = ph_arena_alloc(&v->arena, alphabet.n, 1, err);
     if (bytes == NULL)
         return err != NULL ? err->status : PHIAL_ERR_NO_MEMORY;
@@ -193,18 +218,31 @@ phial_status ph_vocab_add_model(ph_vocab *v, uint64_t id, ph_str alphabet, phial
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT,
                           "token %llu '%.*s' holds a character outside GPT-2's byte alphabet",
                           (unsigned long long)id, PH_STR_ARG(alphabet));
-    ph_str text = {bytes, n};
-    ph_word key = key_of(text);
-    ph_vocab_slot *slot = probe(v, key, text);
-    if (!slot)
-        return collision(id, err);
-    if (slot->key.hi != 0)
-        return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "tokens %u and %llu are the same, '%.*s'",
-                          (unsigned)slot->id, (unsigned long long)id, PH_STR_ARG(alphabet));
-    *token = (ph_vocab_token){.text = text, .type = PH_TOKEN_NORMAL, .in_model = true};
-    *slot = (ph_vocab_slot){.key = key, .id = (uint32_t)id};
-    v->n_slots_used++;
-    return PHIAL_OK;
+    return add_text(v, id, (ph_str){bytes, n}, false, err);
+}
+
+phial_status ph_vocab_add_piece(ph_vocab *v, uint64_t id, ph_str piece, bool continues,
+                                phial_error *err)
+{
+    phial_status st = make_place(v, id, piece, err);
+    if (st != PHIAL_OK)
+        return st;
+    size_t blank = !continues;
+    char *bytes = ph_arena_alloc(&v->arena, piece.n + blank, 1, err);
+    if (bytes == NULL)
+        return err != NULL ? err->status : PHIAL_ERR_NO_MEMORY;
+    bytes[0] = ' ';
+    memcpy(bytes + blank, piece.p, piece.n);
+    return add_text(v, id, (ph_str){bytes, piece.n + blank}, continues, err);
+}
+
+/* Whether a token of the model is what an added one of the same id says. */
+static bool same_spelling(const ph_vocab *v, const ph_vocab_token *token, ph_str literal)
+{
+    ph_str text = token->text;
+    if (v->kind == PH_VOCAB_WORDPIECE && !token->continues)
+        text = (ph_str){text.p + 1, text.n - 1};
+    return ph_str_eq(text, literal);
 }
 
 phial_status ph_vocab_add_added(ph_vocab *v, uint64_t id, ph_str literal, ph_token_type type,
@@ -223,7 +261,7 @@ phial_status ph_vocab_add_added(ph_vocab *v, uint64_t id, ph_str literal, ph_tok
     if (bytes == NULL)
         return err != NULL ? err->status : PHIAL_ERR_NO_MEMORY;
     ph_str text = {bytes, literal.n};
-    if (token->type == PH_TOKEN_NORMAL && !ph_str_eq(token->text, text)) {
+    if (token->type == PH_TOKEN_NORMAL && !same_spelling(v, token, text)) {
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT,
                           "added token '%.*s' has id %llu, which is another token's",
                           PH_STR_ARG(literal), (unsigned long long)id);

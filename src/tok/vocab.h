@@ -1,10 +1,11 @@
 /* The raw facts of a tokenizer, the same whatever file they came from: the list of tokens with
- * their bytes and types, the merges in order of rank, the ids with a role. A tokenizer is made from
- * this, and other file formats are written from it.
+ * their bytes and types, the merges in order of rank or the rules of WordPiece, the ids with a
+ * role. A tokenizer is made from this, and other file formats are written from it.
  *
- * Three readers fill it: vocab_json.c (tokenizer.json), vocab_files.c (vocab.json, merges.txt,
- * added_tokens.json) and vocab_gguf.c. All check everything they use; merges that name unknown
- * tokens, duplicate tokens, ids out of range are errors with the place in the message.
+ * Readers fill it: vocab_json.c (tokenizer.json), vocab_files.c (vocab.json, merges.txt,
+ * added_tokens.json), vocab_gguf.c, and vocab_wordpiece.c for the parts of them that WordPiece has,
+ * and vocab.txt. All check everything they use; merges that name unknown tokens, duplicate tokens,
+ * ids out of range are errors with the place in the message.
  * Threads: immutable once read.
  */
 #ifndef PH_TOK_VOCAB_H
@@ -40,7 +41,8 @@ typedef enum ph_token_type {
 typedef struct ph_vocab_token {
     ph_str text;      /* the bytes it stands for; empty for an unused id */
     uint8_t type;     /* ph_token_type */
-    bool in_model;    /* BPE knows it: merges may name it */
+    bool in_model;    /* BPE knows it: merges may name it; or it is a piece of WordPiece */
+    bool continues;   /* WordPiece: goes on with a word; all others begin with a blank */
     bool second_pass; /* an added token that is searched for after the others have been cut out
                          (tokenizer.json: "normalized": true) */
 } ph_vocab_token;
@@ -59,9 +61,23 @@ typedef struct ph_vocab_slot {
     bool whole; /* BPE makes exactly this token of its bytes; set by ph_bpe_build() */
 } ph_vocab_slot;
 
+typedef enum ph_vocab_kind { PH_VOCAB_BPE, PH_VOCAB_WORDPIECE } ph_vocab_kind;
+
+/* Of BERT's basic tokenizer. */
+#define PH_WORDPIECE_CHARS_MAX 256
+typedef struct ph_wordpiece_rules {
+    bool clean; /* control characters are dropped */
+    bool cjk;   /* ideographs are words of their own */
+    bool strip; /* accents go */
+    bool lower;
+    uint32_t max_chars; /* of a word, 1 .. PH_WORDPIECE_CHARS_MAX */
+} ph_wordpiece_rules;
+
 typedef struct ph_vocab {
-    ph_arena arena;         /* owns the texts */
-    ph_vocab_token *tokens; /* owned */
+    ph_vocab_kind kind;
+    ph_wordpiece_rules rules; /* of WORDPIECE */
+    ph_arena arena;           /* owns the texts */
+    ph_vocab_token *tokens;   /* owned */
     uint32_t n_tokens;
     uint32_t cap_tokens;
     ph_vocab_merge *merges; /* owned */
@@ -71,7 +87,7 @@ typedef struct ph_vocab {
     uint32_t slot_mask;
     int slot_shift;
     uint32_t n_slots_used;
-    uint32_t bos, eos, unk; /* PHIAL_TOKEN_NONE if not named */
+    uint32_t bos, eos, unk; /* PHIAL_TOKEN_NONE if not named; [CLS] and [SEP] of WordPiece */
     bool add_bos;
 } ph_vocab;
 
@@ -83,6 +99,14 @@ void ph_vocab_free(ph_vocab *v);
 phial_status ph_vocab_read_json(ph_vocab *v, const char *text, size_t n, const char *name,
                                 phial_error *err);
 phial_status ph_vocab_read_gguf(ph_vocab *v, const ph_gguf *g, const char *name, phial_error *err);
+
+/* WordPiece: vocab.txt, a piece a line, with tokenizer_config.json (p NULL: not there); the model
+ * and pipeline of a tokenizer.json; the tokenizer.ggml keys of a GGUF file whose model is "bert".
+ */
+phial_status ph_vocab_read_pieces(ph_vocab *v, ph_str vocab, ph_str config, const char *name,
+                                  phial_error *err);
+phial_status ph_vocab_json_wordpiece(ph_vocab *v, const ph_json *root, phial_error *err);
+phial_status ph_vocab_gguf_wordpiece(ph_vocab *v, const ph_gguf *g, phial_error *err);
 
 /* Texts of the files of one folder; NULL p: not there. */
 typedef struct ph_vocab_files {
@@ -103,6 +127,9 @@ phial_status ph_vocab_reserve(ph_vocab *v, size_t n_tokens, size_t n_merges, phi
 phial_status ph_vocab_extend(ph_vocab *v, uint64_t n_tokens, phial_error *err);
 /* A token of the model, in the byte alphabet. */
 phial_status ph_vocab_add_model(ph_vocab *v, uint64_t id, ph_str alphabet, phial_error *err);
+/* A piece of WordPiece, literal and without the sign of one that continues. */
+phial_status ph_vocab_add_piece(ph_vocab *v, uint64_t id, ph_str piece, bool continues,
+                                phial_error *err);
 /* An added token, literal; a token of the model with the same id must have the same spelling. */
 phial_status ph_vocab_add_added(ph_vocab *v, uint64_t id, ph_str literal, ph_token_type type,
                                 bool second_pass, phial_error *err);

@@ -1,6 +1,8 @@
 /* The tokenizer in the metadata of a GGUF file: tokenizer.ggml.model "gpt2", pre "phi-2", "gpt-2",
  * "default" or absent (files of before May 2024 have none; all four mean GPT-2's rule).
  *
+ * (WordPiece, model "bert", is read by vocab_wordpiece.c.)
+ *
  * Normal tokens are spelled in the byte alphabet, control and user-defined ones literally. Padding
  * is "[PADn]" at id n: type unused, in old files user-defined.
  *
@@ -138,6 +140,12 @@ static phial_status mark_roles(ph_vocab *v, phial_error *err)
 
 phial_status ph_vocab_read_gguf(ph_vocab *v, const ph_gguf *g, const char *name, phial_error *err)
 {
+    ph_str model;
+    if (ph_gguf_str(ph_gguf_find(g, "tokenizer.ggml.model"), &model) &&
+        ph_str_eq_c(model, "bert")) {
+        phial_status read = ph_vocab_gguf_wordpiece(v, g, err);
+        return read == PHIAL_OK ? read : ph_err_context(err, read, "%s", name);
+    }
     phial_status st = check_kind(g, err);
     if (st == PHIAL_OK)
         st = read_tokens(v, g, err);

@@ -1,5 +1,6 @@
 /* tokenizer.json, the file of the official `tokenizers` package: its BPE models with the ByteLevel
- * pre-tokenizer and nothing else that would change text. Everything the file asks for is either
+ * pre-tokenizer and nothing else that would change text (and its WordPiece models, which
+ * vocab_wordpiece.c reads). Everything the file asks for is either
  * done or named in a PHIAL_ERR_UNSUPPORTED; "truncation" and "padding" are settings of batches, not
  * of the tokenizer, and play no part.
  *
@@ -216,6 +217,12 @@ phial_status ph_vocab_read_json(ph_vocab *v, const char *text, size_t n, const c
     if (!ph_json_is_object(root)) {
         st = ph_err_set(err, PHIAL_ERR_BAD_INPUT, "the file must be a JSON object, not %s",
                         ph_json_type_name(root));
+        goto done;
+    }
+    if (ph_str_eq_c(type_of(model), "WordPiece")) {
+        st = ph_vocab_json_wordpiece(v, root, err);
+        if (st == PHIAL_OK)
+            st = read_added(v, ph_json_get(root, "added_tokens"), err);
         goto done;
     }
     st = check_model(model, err);

@@ -24,13 +24,11 @@ static ph_str text_of(const ph_buf *buf)
 
 static phial_status open_directory(ph_vocab *v, const char *dir, phial_error *err)
 {
-    enum { JSON, VOCAB, MERGES, ADDED, CONFIG, SPECIAL, N_FILES };
-    static const char *const names[N_FILES] = {"tokenizer.json",
-                                               "vocab.json",
-                                               "merges.txt",
-                                               "added_tokens.json",
-                                               "tokenizer_config.json",
-                                               "special_tokens_map.json"};
+    enum { JSON, VOCAB, MERGES, ADDED, PIECES, CONFIG, SPECIAL, N_FILES };
+    static const char *const names[N_FILES] = {
+        "tokenizer.json",         "vocab.json", "merges.txt",
+        "added_tokens.json",      "vocab.txt",  "tokenizer_config.json",
+        "special_tokens_map.json"};
     ph_buf files[N_FILES];
     phial_status st = PHIAL_OK;
     for (size_t i = 0; i < N_FILES; i++)
@@ -51,11 +49,15 @@ static phial_status open_directory(ph_vocab *v, const char *dir, phial_error *er
         ph_vocab_files f = {text_of(&files[VOCAB]), text_of(&files[MERGES]), text_of(&files[ADDED]),
                             text_of(&files[CONFIG]), text_of(&files[SPECIAL])};
         st = ph_vocab_read_files(v, &f, dir, err);
+    } else if (files[PIECES].data != NULL) {
+        st = ph_vocab_read_pieces(v, text_of(&files[PIECES]), text_of(&files[CONFIG]), dir, err);
     } else {
         st = ph_err_set(err, PHIAL_ERR_BAD_INPUT,
-                        "%s: neither tokenizer.json nor vocab.json with merges.txt is in it", dir);
+                        "%s: neither tokenizer.json nor vocab.json with merges.txt nor vocab.txt "
+                        "is in it",
+                        dir);
     }
-    if (st == PHIAL_OK)
+    if (st == PHIAL_OK && v->kind == PH_VOCAB_BPE)
         st = ph_vocab_read_roles(v, text_of(&files[CONFIG]), text_of(&files[SPECIAL]), dir, err);
 
 done:
@@ -85,7 +87,20 @@ static phial_status open_json(ph_vocab *v, const char *path, phial_error *err)
         st = ph_vocab_read_json(v, text.len == 0 ? "" : text.data, text.len, path, err);
     ph_buf_free(&text);
     static const ph_str none = {NULL, 0};
-    return st == PHIAL_OK ? ph_vocab_read_roles(v, none, none, path, err) : st;
+    bool roles = st == PHIAL_OK && v->kind == PH_VOCAB_BPE;
+    return roles ? ph_vocab_read_roles(v, none, none, path, err) : st;
+}
+
+static phial_status open_pieces(ph_vocab *v, const char *path, phial_error *err)
+{
+    ph_buf text;
+    ph_buf_init(&text, 0);
+    phial_status st = ph_file_read_regular(&text, path, PH_VOCAB_MAX_FILE_BYTES, err);
+    static const ph_str none = {NULL, 0};
+    if (st == PHIAL_OK)
+        st = ph_vocab_read_pieces(v, text_of(&text), none, path, err);
+    ph_buf_free(&text);
+    return st;
 }
 
 phial_status ph_vocab_open(ph_vocab *v, const char *path, phial_error *err)
@@ -96,6 +111,8 @@ phial_status ph_vocab_open(ph_vocab *v, const char *path, phial_error *err)
     case PH_FILE_REGULAR:
         if (ph_str_ends_with(ph_str_from(path), ".json"))
             return open_json(v, path, err);
+        if (ph_str_ends_with(ph_str_from(path), ".txt"))
+            return open_pieces(v, path, err);
         return open_gguf(v, path, err);
     case PH_FILE_MISSING:
         return ph_err_set(err, PHIAL_ERR_IO, "%s: there is no such file or directory", path);

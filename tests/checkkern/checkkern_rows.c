@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+#include "kern/attn_full.h"
 #include "kern/rows.h"
 
 #define MAX_LEN 2600
@@ -53,6 +55,108 @@ static void gelu_is_accurate(void **state)
         assert_true(y[0] == INFINITY && y[1] == 0 && signbit(y[1]) && isnan(y[2]));
         assert_true(y[3] == 1e20f && y[4] == 0 && y[5] == 3e38f && y[6] == 0);
         assert_true(fabsf(y[7] - 0.5e-40f) <= 2e-45f);
+    }
+}
+
+/* Its error is proportional to |x|. */
+static void gelu_erf_is_accurate(void **state)
+{
+    (void)state;
+    check_isa isas[CHECK_ISAS_MAX];
+    size_t n_isas = own_isas(isas);
+    static float x[4096], y[4096];
+    for (size_t i = 0; i < n_isas; i++) {
+        double worst = 0;
+        for (int part = 0; part < 100; part++) {
+            for (int j = 0; j < 4096; j++) {
+                x[j] = (float)(-20 + 40.0 * (part * 4096 + j) / 409600);
+            }
+            isas[i].kern.gelu_erf(y, x, 4096);
+            for (int j = 0; j < 4096; j++) {
+                double want = 0.5 * x[j] * erfc(-x[j] * 0.70710678118654752440);
+                worst = fmax(worst, fabs(y[j] - want) / fmax(fabs((double)x[j]), 1e-30));
+            }
+        }
+        print_message("%s: gelu (erf) error at most %.2f eps |x|\n", isas[i].label,
+                      worst / CHECK_EPS);
+        assert_true(worst <= 4 * CHECK_EPS);
+        const float hostile[] = {INFINITY, 0.0f, NAN, 1e20f, -1e20f, 3e38f, -3e38f, 1e-40f};
+        isas[i].kern.gelu_erf(y, hostile, 8);
+        assert_true(y[0] == INFINITY && y[1] == 0 && isnan(y[2]));
+        assert_true(y[3] == 1e20f && y[4] == 0 && y[5] == 3e38f && y[6] == 0);
+        assert_true(fabsf(y[7] - 0.5e-40f) <= 2e-45f);
+    }
+}
+
+/* Against a plain computation in double; and the first row alone gives the same bits. */
+static void attn_full_is_right(void **state)
+{
+    (void)state;
+    check_isa isas[CHECK_ISAS_MAX];
+    size_t n_isas = own_isas(isas);
+    ph_rng rng;
+    ph_rng_seed(&rng, 29, 1);
+    enum { HEADS = 3, TEXTS = 5, ROWS = 1 + 7 + 16 + 33 + 130, DIM_MAX = 40 };
+    static const size_t starts[TEXTS + 1] = {0, 1, 8, 24, 57, ROWS};
+    static float qkv[ROWS * 3 * HEADS * DIM_MAX], out[ROWS * HEADS * DIM_MAX],
+        first[ROWS * HEADS * DIM_MAX];
+    static const size_t dims[] = {1, 7, 16, 32, 40};
+    for (size_t i = 0; i < n_isas * 5; i++) {
+        const ph_kern *kern = &isas[i / 5].kern;
+        size_t d = dims[i % 5], e = HEADS * d, stride = ph_attn_full_floats(kern, 130, d);
+        ph_pool *pool;
+        assert_int_equal(ph_pool_new(&pool, 3, NULL), PHIAL_OK);
+        float *room = ph_alloc_aligned(3 * stride, sizeof *room, PH_CACHE_LINE, NULL);
+        assert_non_null(room);
+        check_fill(&rng, qkv, ROWS * 3 * e);
+        ph_attn_full a = {.q = qkv,
+                          .k = qkv + e,
+                          .v = qkv + 2 * e,
+                          .out = out,
+                          .ld = 3 * e,
+                          .ld_out = e,
+                          .n_head = HEADS,
+                          .head_dim = d,
+                          .starts = starts,
+                          .n_texts = TEXTS,
+                          .scale = 0.5f};
+        ph_attn_full_run(kern, pool, room, stride, &a);
+        a.out = first;
+        a.first_only = true;
+        ph_attn_full_run(kern, pool, room, stride, &a);
+        for (size_t t = 0; t < TEXTS; t++) {
+            assert_true(check_same_bits(first + starts[t] * e, out + starts[t] * e, e));
+            for (size_t row = starts[t]; row < starts[t + 1]; row++) {
+                for (size_t h = 0; h < HEADS; h++) {
+                    double p[130], sum = 0, largest = -INFINITY;
+                    size_t n = starts[t + 1] - starts[t];
+                    for (size_t j = 0; j < n; j++) {
+                        p[j] = 0;
+                        for (size_t c = 0; c < d; c++) {
+                            p[j] += 0.5 * qkv[row * 3 * e + h * d + c] *
+                                    qkv[(starts[t] + j) * 3 * e + e + h * d + c];
+                        }
+                        largest = fmax(largest, p[j]);
+                    }
+                    for (size_t j = 0; j < n; j++) {
+                        p[j] = exp(p[j] - largest);
+                        sum += p[j];
+                    }
+                    for (size_t c = 0; c < d; c++) {
+                        double want = 0, size = 0;
+                        for (size_t j = 0; j < n; j++) {
+                            double v = qkv[(starts[t] + j) * 3 * e + 2 * e + h * d + c];
+                            want += p[j] / sum * v;
+                            size += p[j] / sum * fabs(v);
+                        }
+                        double got = out[row * e + h * d + c];
+                        assert_true(fabs(got - want) <= 2e-5 * size + 1e-6);
+                    }
+                }
+            }
+        }
+        ph_free(room);
+        ph_pool_free(pool);
     }
 }
 
@@ -172,6 +276,12 @@ static void exact_rows(void **state)
             }
             kern->rope(y, c, x, n);
             assert_true(check_same_bits(y, want, 2 * n));
+            kern->gelu_erf(y, a, n);
+            for (size_t j = 0; j < n; j++) {
+                float alone;
+                kern->gelu_erf(&alone, &a[j], 1);
+                assert_true(check_same_bits(&y[j], &alone, 1));
+            }
             kern->gelu(y, a, n);
             for (size_t j = 0; j < n; j++) {
                 float alone;
@@ -246,8 +356,11 @@ static void drivers(void **state)
     free(w);
 }
 
-const struct CMUnitTest check_row_tests[] = {
-    cmocka_unit_test(gelu_is_accurate), cmocka_unit_test(softmax_is_accurate),
-    cmocka_unit_test(layernorm_is_accurate), cmocka_unit_test(exact_rows),
-    cmocka_unit_test(drivers)};
+const struct CMUnitTest check_row_tests[] = {cmocka_unit_test(gelu_is_accurate),
+                                             cmocka_unit_test(gelu_erf_is_accurate),
+                                             cmocka_unit_test(attn_full_is_right),
+                                             cmocka_unit_test(softmax_is_accurate),
+                                             cmocka_unit_test(layernorm_is_accurate),
+                                             cmocka_unit_test(exact_rows),
+                                             cmocka_unit_test(drivers)};
 const size_t check_n_row_tests = sizeof check_row_tests / sizeof check_row_tests[0];

@@ -11,6 +11,7 @@ void ph_ref_tile(const ph_tile *t);
 void ph_ref_layernorm(float *y, const float *x, const float *weight, const float *bias, size_t n,
                       float eps);
 void ph_ref_gelu(float *y, const float *x, size_t n);
+void ph_ref_gelu_erf(float *y, const float *x, size_t n);
 void ph_ref_add3(float *y, const float *a, const float *b, const float *c, size_t n);
 void ph_ref_rope(float *x, const float *cos, const float *sin, size_t half);
 void ph_ref_softmax(float *x, size_t n);

@@ -24,6 +24,7 @@ void ph_kern_fill_ref(ph_kern *kern)
     kern->few = ph_ref_few;
     kern->layernorm = ph_ref_layernorm;
     kern->gelu = ph_ref_gelu;
+    kern->gelu_erf = ph_ref_gelu_erf;
     kern->add3 = ph_ref_add3;
     kern->rope = ph_ref_rope;
     kern->softmax = ph_ref_softmax;

@@ -33,6 +33,13 @@ void ph_ref_gelu(float *y, const float *x, size_t n)
     }
 }
 
+void ph_ref_gelu_erf(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        y[i] = 0.5f * x[i] * erfcf(-0.70710678f * x[i]);
+    }
+}
+
 void ph_ref_add3(float *y, const float *a, const float *b, const float *c, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

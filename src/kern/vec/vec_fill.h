@@ -28,6 +28,7 @@ static void vec_fill(ph_kern *kern, const char *isa, size_t tile_stride)
     kern->wide_rows = WIDE_ROWS;
     kern->layernorm = vec_layernorm;
     kern->gelu = vec_gelu;
+    kern->gelu_erf = vec_gelu_erf;
     kern->add3 = vec_add3;
     kern->rope = vec_rope;
     kern->softmax = vec_softmax;
