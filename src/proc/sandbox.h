@@ -20,15 +20,18 @@
 
 #include "base/err.h"
 
-/* For the last descriptor a helper gets and for what it writes. */
+/* The descriptors that a helper gets (proc/spawn.h). */
 enum { PH_HELPER_FD_IN = 0, PH_HELPER_FD_OUT = 1, PH_HELPER_FD_ERR = 2, PH_HELPER_FD_DOC = 3 };
+
+/* Exit code of a helper that tried what is forbidden. */
+#define PH_SANDBOX_EXIT 120
 
 typedef struct ph_sandbox_view {
     const char *const *read_paths; /* files and folders that stay readable; missing ones are left
                                       out. Ends with NULL. */
 } ph_sandbox_view;
 
-/* What the C library and iconv may want later on: shared libraries, gconv modules, time zones. */
+/* What the C library may want to open later on: the modules of iconv(). Ends with NULL. */
 extern const char *const ph_sandbox_library_paths[];
 
 /* *files_readable (may be NULL): false where nothing at all can be opened any more. Fails if

@@ -1,7 +1,7 @@
 /* Running a helper program over one document, with limits.
  *
  * The helper gets four descriptors: 0 its input (a few bytes from the caller, such as passwords), 1
- * a pipe for its result, 2 a pipe for complaints, of which the beginning is kept, 3 the document.
+ * a pipe for its result, 2 a pipe for complaints, of which the end is kept, 3 the document.
  * Nothing else is inherited, neither environment nor signal settings. It has limits on memory, CPU
  * time, open files, processes and file size, leaves no core dump, cannot gain privileges, has a
  * process group of its own, and dies when the thread that started it dies. The helper itself goes
@@ -23,8 +23,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define PH_CHILD_INPUT_MAX (32u << 10) /* fits into a pipe that nobody reads yet */
-#define PH_CHILD_WORDS_MAX 1024        /* bytes of its complaints that are kept */
+#define PH_CHILD_INPUT_MAX 4096u /* what every pipe holds that nobody reads yet */
+#define PH_CHILD_WORDS_MAX 1024  /* bytes of its complaints that are kept */
 
 typedef struct ph_child_options {
     const char *const *argv;   /* [0] is the program's path; ends with NULL */
