@@ -247,6 +247,8 @@ static phial_status add_item_line(ph_buf *out, const job *j, size_t i, const rep
     ph_json_set(o, "not_told", number(r->not_told));
     ph_json_set(o, "support", number(r->support));
     ph_json_set(o, "citations", ph_json_int_new(r->n_citations));
+    ph_json_set(o, "swapped", number(r->swapped));
+    ph_json_set(o, "swapped_near", number(r->swapped_near));
     bool ok = ph_json_set(o, "citations_right", ph_json_int_new(r->n_right));
     phial_status st = ok ? ph_json_write(out, o, 0, err)
                          : ph_err_set(err, PHIAL_ERR_NO_MEMORY, "not enough memory");
@@ -425,7 +427,8 @@ const ph_cmd ph_cmd_eval_squad2 = {
         "Answers the questions of SQuAD v2, half of which have no answer, and reports exact match "
         "and F1 as the official script does, wrong answers to questions without one, wrong "
         "abstentions, and whether citations cover what people marked. As a control each answer is "
-        "held against another question: of another paragraph (far) and of the same (near); what is "
+        "held against another question: of another article (far) and of the same paragraph (near); "
+        "what is "
         "supported there is supported by chance.\n"
         "Thresholds are chosen on one half of the articles (by a hash of the title) and reported "
         "on "

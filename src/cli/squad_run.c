@@ -178,7 +178,7 @@ static phial_status swap_all(asking *a, phial_error *err)
             continue;
         size_t near = i + 1, far = i + 1;
         while (far < run->n &&
-               (s->items[far].paragraph == s->items[i].paragraph ||
+               (s->items[far].article == s->items[i].article ||
                 half_of(s, s->items[far].article) != half_of(s, s->items[i].article)))
             far++;
         if (near < run->n && s->items[near].paragraph == s->items[i].paragraph)

@@ -17,7 +17,7 @@ typedef struct ph_squad_result {
     ph_squad_score score;
     uint32_t n_citations, n_right; /* of the best sentence; those that cover a marked answer */
     double swapped, swapped_near;  /* support of the answer for another question: of another
-                                      paragraph, of the same; negative: not looked at */
+                                      article, of the same paragraph; negative: not looked at */
 } ph_squad_result;
 
 typedef struct ph_squad_run {
