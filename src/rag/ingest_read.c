@@ -244,6 +244,9 @@ static phial_status take_info(void *user, const char *key, ph_str value, phial_e
         if (strcmp(key, keys[i].key) != 0 || value.n > PH_TEXT_MAX ||
             !ph_utf8_valid((const uint8_t *)value.p, value.n))
             continue;
+        /* A title that comes late is not in the index of the pages before. */
+        if (r->begun && keys[i].to == &p->title)
+            return PHIAL_OK;
         ph_buf_clear(keys[i].to);
         ph_buf_add(keys[i].to, value.p, value.n);
         return ph_buf_status(keys[i].to, err);
