@@ -6,8 +6,8 @@
 
 #include "base/hash.h"
 
-/* Swapped answers that min_support may let pass. */
-#define SWAPPED_SHARE 0.05
+/* Right answers that min_support has to let pass. */
+#define SUPPORTED_SHARE 0.98
 
 typedef struct asking {
     ph_squad_run *run;
@@ -289,18 +289,29 @@ void ph_squad_figures_of(ph_squad_figures *out, const ph_squad_run *run,
     out->swapped_near = per_cent(s.near, s.nears);
 }
 
+/* Of the answers of half 0 that are right, how many have at least that support. */
+static double share_supported(const ph_squad_run *run, double min_support)
+{
+    double right = 0, supported = 0;
+    for (size_t i = 0; i < run->n; i++) {
+        const ph_squad_result *r = &run->results[i];
+        bool counts = !run->squad->items[i].impossible && r->score.f1 >= 0.5;
+        if (counts && in_half(run, i, 0)) {
+            right++;
+            supported += r->support >= min_support && r->support > 0;
+        }
+    }
+    return right > 0 ? supported / right : 0;
+}
+
 void ph_squad_calibrate(ph_squad_thresholds *out, const ph_squad_run *run)
 {
     static const double tellings[] = {0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3,
                                       0.4,   0.5,  0.6,  0.7,  0.8, 0.9, 1};
     ph_squad_thresholds t = {0, 1, 0};
     ph_squad_figures f;
-    for (int i = 0; i <= 20; i++) {
+    for (int i = 0; i <= 20 && share_supported(run, i / 20.0) >= SUPPORTED_SHARE; i++)
         t.min_support = i / 20.0;
-        ph_squad_figures_of(&f, run, &t, 0);
-        if (f.swapped <= 100 * SWAPPED_SHARE)
-            break;
-    }
     *out = t;
     double best = -1;
     for (int i = 0; i <= 18; i++) {

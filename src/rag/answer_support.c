@@ -18,14 +18,14 @@
 #define LONG_SPAN   0.95
 /* Between spans of equal score the one that is more about the question is taken. */
 #define ABOUT_SHARE 0.15
-/* What a further span has to add. */
+/* What a second sentence has to add in a span, and what a further span has to add. */
+#define TWO_GAIN    0.05
 #define LEAST_GAIN  0.12
-/* How much of its score a short answer loses in a span that is not about the question at all. */
+/* How much of its score a short answer loses in a span that is not about the question at all. The
+ * sentences around the span do not count there: on SQuAD v2 they make an answer look right for any
+ * question about the paragraph. */
 #define SHORT_LOSS  0.6
 #define SHORT_WORDS 3.0
-/* What the sentence itself counts in that, beside the ones around it. On SQuAD v2 this tells an
- * answer from one to another question of the same paragraph better than either alone. */
-#define OWN_SHARE   0.75
 
 typedef struct set {
     uint64_t bits[SETS];
@@ -375,22 +375,24 @@ static span make_span(const ph_support *s, const claim *c, size_t from, size_t t
     return p;
 }
 
-/* The best span to add to what is had; score 0 if there is none. */
+/* The best span to add to what is had; score 0 if there is none. Two sentences are taken only where
+ * one of them would not do. */
 static span best_span(const ph_support *s, const claim *c, const span *had)
 {
-    span best = *had;
+    span best = *had, last = {0};
     best.score = best.value = 0;
-    bool found = false;
     for (size_t i = 0; i < s->n_lines; i++) {
-        for (size_t to = i; to < s->n_lines && to < i + 2; to++) {
-            if (s->lines[to].passage != s->lines[i].passage)
-                break;
-            span p = make_span(s, c, i, to, had);
-            if (p.score > had->score && (!found || p.value > best.value)) {
-                best = p;
-                found = true;
-            }
+        span one = make_span(s, c, i, i, had);
+        if (one.score > had->score && (best.score <= 0 || one.value > best.value))
+            best = one;
+        if (i > 0 && s->lines[i - 1].passage == s->lines[i].passage) {
+            span two = make_span(s, c, i - 1, i, had);
+            double alone = one.score > last.score ? one.score : last.score;
+            if (two.score > had->score && two.score > alone + TWO_GAIN &&
+                (best.score <= 0 || two.value > best.value))
+                best = two;
         }
+        last = one;
     }
     return best;
 }
@@ -453,10 +455,9 @@ static double with_question(const ph_support *s, const claim *c, const span *p, 
     double shortness = weight >= SHORT_WORDS * 2 ? 0
                        : weight <= SHORT_WORDS   ? 1
                                                  : 2 - weight / SHORT_WORDS;
-    double own = 0, around = share_asked(s, asked_around(s, p->from, 1));
+    double about = 0;
     for (size_t i = p->from; i <= p->to; i++)
-        own = s->lines[i].about > own ? s->lines[i].about : own;
-    double about = 2 * (OWN_SHARE * own + (1 - OWN_SHARE) * around);
+        about = 2 * s->lines[i].about > about ? 2 * s->lines[i].about : about;
     about = about > 1 ? 1 : about;
     return score * (1 - SHORT_LOSS * shortness * (1 - about));
 }
