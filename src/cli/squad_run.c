@@ -289,7 +289,8 @@ void ph_squad_figures_of(ph_squad_figures *out, const ph_squad_run *run,
     out->swapped_near = per_cent(s.near, s.nears);
 }
 
-/* Of the answers of half 0 that are right, how many have at least that support. */
+/* Of the answers of half 0 that are right, how many have at least that support; -1: none is right.
+ */
 static double share_supported(const ph_squad_run *run, double min_support)
 {
     double right = 0, supported = 0;
@@ -301,7 +302,7 @@ static double share_supported(const ph_squad_run *run, double min_support)
             supported += r->support >= min_support && r->support > 0;
         }
     }
-    return right > 0 ? supported / right : 0;
+    return right > 0 ? supported / right : -1;
 }
 
 void ph_squad_calibrate(ph_squad_thresholds *out, const ph_squad_run *run)
@@ -310,6 +311,10 @@ void ph_squad_calibrate(ph_squad_thresholds *out, const ph_squad_run *run)
                                       0.4,   0.5,  0.6,  0.7,  0.8, 0.9, 1};
     ph_squad_thresholds t = {0, 1, 0};
     ph_squad_figures f;
+    phial_ask_options defaults;
+    phial_ask_options_default(&defaults);
+    if (share_supported(run, 0) < 0)
+        t.min_support = defaults.min_support;
     for (int i = 0; i <= 20 && share_supported(run, i / 20.0) >= SUPPORTED_SHARE; i++)
         t.min_support = i / 20.0;
     *out = t;

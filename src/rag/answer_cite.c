@@ -113,12 +113,12 @@ static phial_status cite(phial_asker *a, phial_cited_sentence *s, const ph_suppo
     return st;
 }
 
-static phial_status add_sentence(phial_asker *a, phial_cited_sentence *s, ph_str text,
+static phial_status add_sentence(phial_asker *a, phial_cited_sentence *s, ph_str text, bool alone,
                                  phial_error *err)
 {
     ph_support_result r;
     *s = (phial_cited_sentence){.text = {text.p, text.n}};
-    phial_status st = ph_support_align(a->support, text, &r, err);
+    phial_status st = ph_support_align(a->support, text, alone, &r, err);
     if (st != PHIAL_OK)
         return st;
     s->support = r.score;
@@ -196,7 +196,7 @@ phial_status ph_asker_cite(phial_asker *a, phial_error *err)
         ph_str one = next_sentence(said, &from);
         if (!has_word(one))
             continue;
-        st = add_sentence(a, &list[answer->n_sentences], one, err);
+        st = add_sentence(a, &list[answer->n_sentences], one, n == 1, err);
         n_cited += list[answer->n_sentences].n_citations > 0;
         answer->n_sentences++;
     }

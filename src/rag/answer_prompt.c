@@ -82,16 +82,15 @@ static phial_status list_marks(marks *m, const phial_preset *preset, phial_error
     return PHIAL_OK;
 }
 
-/* Length of the longest mark that stands at s.p[at], which is not inside a word; 0: none. */
-static size_t mark_at(const marks *m, ph_str s, size_t at)
+/* Length of the longest mark that stands at s.p[at]; inside: an ASCII letter or digit stands right
+ * before it, so that what begins with one is a part of a word. 0: none. */
+static size_t mark_at(const marks *m, ph_str s, size_t at, bool inside)
 {
     size_t most = 0;
     for (size_t i = 0; i < m->n; i++) {
         ph_str mark = m->at[i];
         size_t k = 0;
-        if (mark.n <= most || mark.n > s.n - at)
-            continue;
-        if (at > 0 && word_char(s.p[at - 1]) && word_char(mark.p[0]))
+        if (mark.n <= most || mark.n > s.n - at || (inside && word_char(mark.p[0])))
             continue;
         while (k < mark.n && lower(s.p[at + k]) == lower(mark.p[k]))
             k++;
@@ -130,7 +129,8 @@ phial_status ph_answer_escape(ph_buf *out, ph_str s, const phial_preset *preset,
             ph_buf_add_byte(out, ' ');
         blank = false;
         begun = true;
-        size_t number = number_at(s, at), mark = number ? 0 : mark_at(&m, s, at);
+        bool inside = at > 0 && (uint8_t)s.p[at - 1] < 0x80 && word_char(s.p[at - 1]);
+        size_t number = number_at(s, at), mark = number ? 0 : mark_at(&m, s, at, inside);
         if (number) {
             ph_buf_addf(out, "(%.*s)", (int)(number - 2), s.p + at + 1);
             len = number;

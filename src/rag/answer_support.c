@@ -10,22 +10,23 @@
 #include "rag/answer_words.h"
 #include "rag/sentence.h"
 
-#define SETS        (PH_SUPPORT_WORDS / 64)
-#define TABLE       1024 /* at least twice PH_SUPPORT_WORDS, a power of two */
-#define NONE        UINT16_MAX
+#define SETS         (PH_SUPPORT_WORDS / 64)
+#define TABLE        1024 /* at least twice PH_SUPPORT_WORDS, a power of two */
+#define NONE         UINT16_MAX
 /* What pairs of words count beside words; what two sentences lose beside one. */
-#define PAIR_SHARE  0.25
-#define LONG_SPAN   0.95
+#define PAIR_SHARE   0.25
+#define LONG_SPAN    0.95
 /* Between spans of equal score the one that is more about the question is taken. */
-#define ABOUT_SHARE 0.15
+#define ABOUT_SHARE  0.15
 /* What a second sentence has to add in a span, and what a further span has to add. */
-#define TWO_GAIN    0.05
-#define LEAST_GAIN  0.12
-/* How much of its score a short answer loses in a span that is not about the question at all. The
- * sentences around the span do not count there: on SQuAD v2 they make an answer look right for any
- * question about the paragraph. */
-#define SHORT_LOSS  0.6
-#define SHORT_WORDS 3.0
+#define TWO_GAIN     0.05
+#define LEAST_GAIN   0.12
+/* How much of its score a short answer loses in a span that is not about the question at all, and
+ * what the sentences around the span count there: on SQuAD v2 they make an answer look right for
+ * any question about the paragraph, but "It is white." needs them. */
+#define AROUND_SHARE 0.5
+#define SHORT_LOSS   0.6
+#define SHORT_WORDS  3.0
 
 typedef struct set {
     uint64_t bits[SETS];
@@ -449,20 +450,21 @@ static ph_support_span quote_of(const ph_support *s, claim *c, const span *p)
 /* A short answer has to be about the question where it stands. */
 static double with_question(const ph_support *s, const claim *c, const span *p, double score)
 {
-    double weight = 0;
+    double weight = 0, own = 0;
     for (size_t i = 0; i < c->n; i++)
         weight += c->first[i] && asked_word(s, c->at[i].key) == s->n_asked ? c->weight[i] : 0;
     double shortness = weight >= SHORT_WORDS * 2 ? 0
                        : weight <= SHORT_WORDS   ? 1
                                                  : 2 - weight / SHORT_WORDS;
-    double about = 0;
     for (size_t i = p->from; i <= p->to; i++)
-        about = 2 * s->lines[i].about > about ? 2 * s->lines[i].about : about;
+        own = s->lines[i].about > own ? s->lines[i].about : own;
+    double around = AROUND_SHARE * share_asked(s, asked_around(s, p->from, 1));
+    double about = 2 * (own > around ? own : around);
     about = about > 1 ? 1 : about;
     return score * (1 - SHORT_LOSS * shortness * (1 - about));
 }
 
-phial_status ph_support_align(ph_support *s, ph_str sentence, ph_support_result *out,
+phial_status ph_support_align(ph_support *s, ph_str sentence, bool alone, ph_support_result *out,
                               phial_error *err)
 {
     *out = (ph_support_result){0};
@@ -485,6 +487,6 @@ phial_status ph_support_align(ph_support *s, ph_str sentence, ph_support_result 
         had = p;
     }
     if (out->n > 0 && !out->stray)
-        out->score = with_question(s, &c, &first, had.score);
+        out->score = alone ? with_question(s, &c, &first, had.score) : had.score;
     return PHIAL_OK;
 }

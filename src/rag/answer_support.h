@@ -3,9 +3,9 @@
  * Words are compared as search terms (answer_words.h), weighted by kind. A sentence's score is the
  * share of its words that a span has (one sentence of a passage, or two in a row), and of its pairs
  * of neighbouring words; all of its words in a row count fully. Up to PH_SUPPORT_SPANS spans
- * together may carry it. A short answer ("in 1871") says little by itself, so there the span also
- * has to be about the question. A number or a name that stands in no passage and not in the
- * question makes the score 0.
+ * together may carry it. A short answer that is all there is ("in 1871") says little by itself, so
+ * there the span also has to be about the question. A number or a name that stands in no passage
+ * and not in the question makes the score 0.
  *
  * What it does not do: it does not understand. Words in another relation ("A built B", "B built A")
  * look the same; docs/RAG.md tells how often that matters.
@@ -50,7 +50,8 @@ typedef struct ph_support_result {
     ph_support_span spans[PH_SUPPORT_SPANS]; /* the one that carries most first */
 } ph_support_result;
 
-phial_status ph_support_align(ph_support *s, ph_str sentence, ph_support_result *out,
+/* alone: the sentence is the whole answer. */
+phial_status ph_support_align(ph_support *s, ph_str sentence, bool alone, ph_support_result *out,
                               phial_error *err);
 
 #endif
