@@ -41,6 +41,13 @@ need_build_packages() {
     need_lib jansson libjansson-dev
     need_lib libxxhash libxxhash-dev
     need_lib libedit libedit-dev
+    need_lib libseccomp libseccomp-dev
+    need_lib uchardet libuchardet-dev
+    need_lib md4c libmd4c-dev
+    need_lib gumbo libgumbo-dev
+    need_lib libarchive libarchive-dev
+    need_lib expat libexpat1-dev
+    need_lib poppler-glib libpoppler-glib-dev
 }
 
 apt() {

@@ -27,6 +27,7 @@ extern "C" {
 typedef enum phial_status {
     PHIAL_OK = 0,
     PHIAL_ERR_IO = 10,           /* the operating system refused: no such file, disk full, ... */
+    PHIAL_ERR_BUSY = 11,         /* another program has it, and waiting did not help */
     PHIAL_ERR_ARGUMENT = 20,     /* the caller asked for something impossible */
     PHIAL_ERR_BAD_INPUT = 30,    /* a file or a text is malformed */
     PHIAL_ERR_UNSUPPORTED = 31,  /* well-formed, but of a kind Phial cannot handle */

@@ -17,6 +17,8 @@ const char *phial_status_name(phial_status status)
         return "ok";
     case PHIAL_ERR_IO:
         return "input/output error";
+    case PHIAL_ERR_BUSY:
+        return "in use by another program";
     case PHIAL_ERR_ARGUMENT:
         return "impossible argument";
     case PHIAL_ERR_BAD_INPUT:

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -45,6 +46,62 @@ void ph_mutex_lock(ph_mutex *m)
 void ph_mutex_unlock(ph_mutex *m)
 {
     pthread_mutex_unlock(&m->native);
+}
+
+struct ph_cond {
+    pthread_cond_t native;
+};
+
+phial_status ph_cond_new(ph_cond **out, phial_error *err)
+{
+    pthread_condattr_t attr;
+    ph_cond *c = ph_alloc(1, sizeof *c, err);
+    if (c == NULL) {
+        return PHIAL_ERR_NO_MEMORY;
+    }
+    int code = pthread_condattr_init(&attr);
+    if (code == 0) {
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        code = pthread_cond_init(&c->native, &attr);
+        pthread_condattr_destroy(&attr);
+    }
+    if (code != 0) {
+        ph_free(c);
+        return ph_err_errno(err, code, "making a condition");
+    }
+    *out = c;
+    return PHIAL_OK;
+}
+
+void ph_cond_free(ph_cond *c)
+{
+    if (c != NULL) {
+        pthread_cond_destroy(&c->native);
+        ph_free(c);
+    }
+}
+
+void ph_cond_wait(ph_cond *c, ph_mutex *m)
+{
+    pthread_cond_wait(&c->native, &m->native);
+}
+
+void ph_cond_wait_ms(ph_cond *c, ph_mutex *m, unsigned ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_cond_timedwait(&c->native, &m->native, &until);
+}
+
+void ph_cond_wake_all(ph_cond *c)
+{
+    pthread_cond_broadcast(&c->native);
 }
 
 int ph_cpu_current(void)

@@ -23,4 +23,14 @@ void ph_mutex_free(ph_mutex *m);
 void ph_mutex_lock(ph_mutex *m);
 void ph_mutex_unlock(ph_mutex *m);
 
+/* A condition: what waits holds the mutex, which is free while it waits. Waking up says nothing
+ * about the reason: look again. */
+typedef struct ph_cond ph_cond;
+phial_status ph_cond_new(ph_cond **out, phial_error *err);
+void ph_cond_free(ph_cond *c);
+void ph_cond_wait(ph_cond *c, ph_mutex *m);
+/* No longer than so many milliseconds. */
+void ph_cond_wait_ms(ph_cond *c, ph_mutex *m, unsigned ms);
+void ph_cond_wake_all(ph_cond *c);
+
 #endif

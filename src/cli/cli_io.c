@@ -34,6 +34,7 @@ int ph_exit_code(phial_status status)
     case PHIAL_ERR_CANCELLED:
         return PH_EXIT_INTERRUPTED;
     case PHIAL_ERR_IO:
+    case PHIAL_ERR_BUSY:
     case PHIAL_ERR_FILE_CHANGED:
     case PHIAL_ERR_NUMERIC:
         return PH_EXIT_FAILED;

@@ -6,18 +6,23 @@
 
 #include "base/str.h"
 
-#define PH_CMD(name, summary)            extern const ph_cmd ph_cmd_##name;
-#define PH_SUBCMD(family, name, summary) extern const ph_cmd ph_cmd_##family##_##name;
+#define PH_CMD(name, summary)                      extern const ph_cmd ph_cmd_##name;
+#define PH_SUBCMD(family, name, summary)           extern const ph_cmd ph_cmd_##family##_##name;
+#define PH_SUBCMD_AS(family, name, shown, summary) PH_SUBCMD(family, name, summary)
 #include "cli/cmd.def"
 #undef PH_CMD
 #undef PH_SUBCMD
+#undef PH_SUBCMD_AS
 
 static const ph_cmd_row rows[] = {
 #define PH_CMD(name, summary)            {#name, summary, &ph_cmd_##name},
 #define PH_SUBCMD(family, name, summary) {#family " " #name, summary, &ph_cmd_##family##_##name},
+#define PH_SUBCMD_AS(family, name, shown, summary)                                                 \
+    {#family " " shown, summary, &ph_cmd_##family##_##name},
 #include "cli/cmd.def"
 #undef PH_CMD
 #undef PH_SUBCMD
+#undef PH_SUBCMD_AS
 };
 
 size_t ph_cmd_count(void)

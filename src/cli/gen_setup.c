@@ -182,6 +182,21 @@ void ph_gen_config_free(ph_gen_config *c)
     c->breakers = c->stop = NULL;
 }
 
+void ph_gen_config_plain(ph_gen_config *c)
+{
+    static const struct {
+        const char *name;
+        double value;
+    } plain[] = {{"temp", 0}, {"repeat-penalty", 1}};
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
+        size_t n = ph_gen_number_find(ph_str_from(plain[i].name));
+        if (!c->given[n]) {
+            c->given[n] = true;
+            c->numbers[n] = plain[i].value;
+        }
+    }
+}
+
 void ph_gen_mask(ph_gen *gen, const ph_gen_config *config)
 {
     memset(gen->masked, 0, gen->info.n_vocab);

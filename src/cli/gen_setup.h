@@ -47,6 +47,9 @@ typedef struct ph_gen_config {
 /* Without --seed a random one is drawn. */
 phial_status ph_gen_config_read(ph_gen_config *config, const ph_args *args, phial_error *err);
 void ph_gen_config_free(ph_gen_config *config);
+/* For answers that shall say what stands in a text: greedy and without a penalty on words that were
+ * there, whatever the preset suggests, unless the user asked for something else. */
+void ph_gen_config_plain(ph_gen_config *config);
 /* A seed that is different each time. */
 uint64_t ph_gen_random_seed(void);
 

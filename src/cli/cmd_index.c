@@ -1,0 +1,230 @@
+/* phial index: files, folders and records come into a collection. */
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/args.h"
+#include "cli/cli_io.h"
+#include "cli/collection_view.h"
+#include "phial/collection.h"
+
+#define PASSWORDS_MAX (64u << 10)
+
+typedef struct view {
+    bool quiet;
+    ph_json *failed; /* with --json */
+    ph_progress bar;
+} view;
+
+static void on_event(void *user, const phial_index_event *e)
+{
+    view *v = user;
+    if (e->outcome != PHIAL_INDEX_FAILED && e->outcome != PHIAL_INDEX_NOTE)
+        return;
+    if (v->failed && e->outcome == PHIAL_INDEX_FAILED) {
+        ph_json *o = ph_json_object_new();
+        ph_json_set(o, "path", ph_collection_json_name(e->path));
+        ph_json_set(o, "reason", ph_json_str_new((ph_str){e->reason.p, e->reason.n}));
+        ph_json_push(v->failed, o);
+    }
+    if (v->quiet)
+        return;
+    ph_progress_end(&v->bar);
+    ph_collection_say(e->outcome == PHIAL_INDEX_FAILED ? "not indexed: " : "", e->path, e->reason);
+}
+
+static bool on_progress(void *user, const phial_index_progress *p)
+{
+    view *v = user;
+    if (p->total_bytes > 0)
+        ph_progress_step(&v->bar, p->bytes < p->total_bytes ? p->bytes : p->total_bytes,
+                         p->total_bytes);
+    return !ph_interrupted();
+}
+
+static phial_status show(const phial_index_result *r, view *v, bool json, phial_error *err)
+{
+    if (json) {
+        ph_json *o = ph_json_object_new();
+        ph_json_set(o, "indexed", ph_json_int_new((int64_t)r->n_indexed));
+        ph_json_set(o, "skipped", ph_json_int_new((int64_t)r->n_skipped));
+        ph_json_set(o, "replaced", ph_json_int_new((int64_t)r->n_replaced));
+        ph_json_set(o, "pruned", ph_json_int_new((int64_t)r->n_pruned));
+        ph_json_set(o, "failed", v->failed);
+        ph_json_set(o, "pages", ph_json_int_new((int64_t)r->n_pages));
+        ph_json_set(o, "chunks", ph_json_int_new((int64_t)r->n_chunks));
+        v->failed = NULL;
+        return ph_out_json(o, err);
+    }
+    ph_outf("%" PRIu64 " indexed, %" PRIu64 " replaced, %" PRIu64 " unchanged, %" PRIu64 " failed",
+            r->n_indexed, r->n_replaced, r->n_skipped, r->n_failed);
+    if (r->n_pruned > 0)
+        ph_outf(", %" PRIu64 " removed", r->n_pruned);
+    ph_outf("; %" PRIu64 " pages, %" PRIu64 " chunks\n", r->n_pages, r->n_chunks);
+    return PHIAL_OK;
+}
+
+/* Each line of the file is one. `lines` is cut up in place and must stay. */
+static phial_status read_passwords(ph_buf *lines, const char *path, const char ***out, size_t *n,
+                                   phial_error *err)
+{
+    phial_status st = path ? ph_file_read(lines, path, PASSWORDS_MAX, err) : PHIAL_OK;
+    size_t most = 1;
+    for (size_t i = 0; i < lines->len; i++)
+        most += lines->data[i] == '\n';
+    *out = st == PHIAL_OK ? ph_alloc(most, sizeof **out, err) : NULL;
+    if (st != PHIAL_OK || !*out)
+        return st != PHIAL_OK ? st : PHIAL_ERR_NO_MEMORY;
+    for (size_t at = 0; at < lines->len;) {
+        size_t len = strcspn(lines->data + at, "\r\n");
+        if (len > 0)
+            (*out)[(*n)++] = lines->data + at;
+        at += len;
+        if (at < lines->len)
+            lines->data[at++] = 0;
+    }
+    return st;
+}
+
+static phial_status read_options(const ph_args *args, phial_index_options *o, const char **paths,
+                                 const char *const *passwords, size_t n_passwords,
+                                 phial_tokenizer **tokenizer, phial_error *err)
+{
+    size_t n = 0;
+    for (const char *p; (p = ph_args_positional(args, n + 1)) != NULL; n++)
+        paths[n] = p;
+    o->paths = paths;
+    o->n_paths = n;
+    o->jsonl = ph_args_str(args, "jsonl");
+    if (n == 0 && !o->jsonl)
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "name files or folders, or a --jsonl file");
+    o->passwords = passwords;
+    o->n_passwords = n_passwords;
+    o->prune = ph_args_flag(args, "prune");
+    o->quick = ph_args_flag(args, "quick");
+    o->n_jobs = (int)ph_args_int(args, "jobs");
+    o->chunk_tokens = (uint32_t)ph_args_int(args, "chunk-tokens");
+    o->chunk_overlap = (uint32_t)ph_args_int(args, "chunk-overlap");
+    o->count_first = isatty(STDERR_FILENO) != 0;
+    if (ph_args_str(args, "tokenizer")) {
+        phial_status st = phial_tokenizer_open(tokenizer, ph_args_str(args, "tokenizer"), err);
+        o->tokenizer = *tokenizer;
+        return st;
+    }
+    return PHIAL_OK;
+}
+
+static phial_status run(const ph_args *args, phial_error *err)
+{
+    phial_index_options o;
+    phial_index_result result = {.size = sizeof result};
+    phial_collection *c = NULL;
+    phial_tokenizer *tokenizer = NULL;
+    bool json = ph_args_flag(args, "json");
+    view v = {.quiet = json && !isatty(STDERR_FILENO), .failed = json ? ph_json_array_new() : NULL};
+    size_t n_passwords = 0;
+    ph_buf lines;
+    const char **passwords = NULL;
+    ph_buf_init(&lines, 0);
+    const char **paths = ph_alloc(args->n_positionals + 1, sizeof *paths, err);
+    phial_index_options_default(&o);
+    phial_status st = paths ? read_passwords(&lines, ph_args_str(args, "password-file"), &passwords,
+                                             &n_passwords, err)
+                            : PHIAL_ERR_NO_MEMORY;
+    if (st == PHIAL_OK)
+        st = read_options(args, &o, paths, passwords, n_passwords, &tokenizer, err);
+    if (st == PHIAL_OK)
+        st = phial_collection_open(&c, ph_args_positional(args, 0), PHIAL_COLLECTION_CREATE, err);
+    if (st == PHIAL_OK) {
+        o.event = on_event;
+        o.progress = on_progress;
+        o.user = &v;
+        ph_interrupt_watch();
+        ph_progress_start(&v.bar, "indexing");
+        st = phial_collection_index(c, &o, &result, err);
+        ph_progress_end(&v.bar);
+    }
+    phial_collection_close(c);
+    phial_tokenizer_close(tokenizer);
+    if (st == PHIAL_OK || st == PHIAL_ERR_CANCELLED) {
+        phial_status shown = show(&result, &v, json, st == PHIAL_OK ? err : NULL);
+        st = st == PHIAL_OK ? shown : st;
+    }
+    ph_json_free(v.failed);
+    ph_free(passwords);
+    ph_buf_free(&lines);
+    ph_free(paths);
+    return st;
+}
+
+static const ph_opt opts[] = {
+    {.name = "jsonl",
+     .kind = PH_OPT_STRING,
+     .arg = "FILE",
+     .help = "records {\"_id\",\"title\",\"text\",...}, one a line; - is standard input"},
+    {.name = "prune",
+     .kind = PH_OPT_FLAG,
+     .help = "remove documents whose file below PATH, or whose record, is no more"},
+    {.name = "quick",
+     .kind = PH_OPT_FLAG,
+     .help = "take a file of the same size and time as unchanged, without reading it"},
+    {.name = "jobs",
+     .letter = 'j',
+     .kind = PH_OPT_INT,
+     .arg = "N",
+     .min_int = 1,
+     .max_int = 64,
+     .help = "files to read at the same time; otherwise as many as there are CPUs"},
+    {.name = "chunk-tokens",
+     .kind = PH_OPT_INT,
+     .arg = "N",
+     .min_int = 16,
+     .max_int = 8192,
+     .help = "length of a chunk; otherwise as in this collection so far, at first 256"},
+    {.name = "chunk-overlap",
+     .kind = PH_OPT_INT,
+     .arg = "N",
+     .min_int = 1,
+     .max_int = 4096,
+     .help = "tokens that neighbours share; otherwise as so far, at first 32"},
+    {.name = "tokenizer",
+     .kind = PH_OPT_STRING,
+     .arg = "MODEL",
+     .help = "count tokens as this model does; otherwise they are estimated from words"},
+    {.name = "password-file",
+     .kind = PH_OPT_STRING,
+     .arg = "FILE",
+     .help = "passwords to try on encrypted documents, one a line; - is standard input"},
+    {.name = "json", .kind = PH_OPT_FLAG, .help = "print one JSON document"},
+    {0},
+};
+
+static const ph_positional positionals[] = {
+    {.name = "COLLECTION", .help = "the file, made if it is not there"},
+    {.name = "PATH",
+     .help = "files, and folders with all that is in them",
+     .optional = true,
+     .many = true},
+    {0},
+};
+
+static const ph_cmd_example examples[] = {
+    {"phial index notes.phial notes.txt", "one file"},
+    {"phial index notes.phial . --prune", "this folder, and forget what is no longer there"},
+    {"phial index facts.phial --jsonl facts.jsonl", "records"},
+    {0},
+};
+
+const ph_cmd ph_cmd_index = {
+    .details =
+        "A document that is there already is read again only if its bytes have changed; "
+        "interrupted, the command goes on where it was when it is called again. In folders, names "
+        "that begin with a dot are left out and links to folders are not followed. A file that "
+        "cannot be read is told and skipped.",
+    .opts = opts,
+    .positionals = positionals,
+    .examples = examples,
+    .run = run,
+};
