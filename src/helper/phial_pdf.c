@@ -24,7 +24,19 @@
 
 #define WORD_BYTES 2048 /* longer ones become several */
 
+#define FONTS_KEPT 128
+
+typedef struct font_entry {
+    char name[64];
+    uint8_t flags;
+} font_entry;
+
+typedef struct font_cache {
+    font_entry entries[FONTS_KEPT];
+} font_cache;
+
 typedef struct page_words {
+    font_cache fonts;
     ph_buf text;
     ph_doc_word *words; /* owned */
     size_t n, cap;
@@ -38,6 +50,7 @@ typedef struct page_chars {
     guint n_boxes;
     GList *attributes;
     const GList *at; /* attributes of the character that is looked at */
+    font_cache *fonts; /* borrowed */
     uint8_t flags;
     float size;
 } page_chars;
@@ -111,9 +124,32 @@ static void settle_turns(page_words *p)
 
 /* --- a page's text --- */
 
+/* Poppler's lines may hold words of different columns with nothing between them. */
+static bool apart(const PopplerRectangle *a, const PopplerRectangle *b, double size)
+{
+    double dx = fmax(b->x1 - a->x2, a->x1 - b->x2), dy = fmax(b->y1 - a->y2, a->y1 - b->y2);
+    return fmax(dx, dy) > 0.6 * fmax(size, 1);
+}
+
 static bool is_direction_mark(uint32_t cp)
 {
     return cp >= 0x202a && cp <= 0x202e;
+}
+
+/* As ph_pdf_font_flags(), for the few names that a document has over and over. */
+static uint8_t flags_of(font_cache *cache, const char *name)
+{
+    uint32_t hash = 2166136261u;
+    for (const char *p = name ? name : ""; *p; p++)
+        hash = (hash ^ (uint8_t)*p) * 16777619u;
+    font_entry *e = &cache->entries[hash % FONTS_KEPT];
+    if (!name || strlen(name) >= sizeof e->name)
+        return ph_pdf_font_flags(name);
+    if (strcmp(e->name, name) != 0) {
+        snprintf(e->name, sizeof e->name, "%s", name);
+        e->flags = ph_pdf_font_flags(name);
+    }
+    return e->flags;
 }
 
 /* Font of character i; i rises from call to call. */
@@ -126,7 +162,7 @@ static void look_up(page_chars *c, guint i)
     const PopplerTextAttributes *a = c->at->data;
     if ((gint)i != a->start_index)
         return;
-    c->flags = ph_pdf_font_flags(a->font_name);
+    c->flags = flags_of(c->fonts, a->font_name);
     c->size = (float)a->font_size;
 }
 
@@ -176,6 +212,8 @@ static phial_status cut_words(page_words *p, page_chars *c, phial_error *err)
         if (word && (fabsf(word->size - c->size) > 0.05f || word->flags != c->flags ||
                      p->text.len - word->start > WORD_BYTES))
             end_word(p, &word, c, first, box - 1, 0);
+        if (word && apart(&c->boxes[box - 1], &c->boxes[box], c->size))
+            end_word(p, &word, c, first, box - 1, PH_WORD_LINE);
         if (!word) {
             word = new_word(p, err);
             if (!word)
@@ -194,7 +232,7 @@ static phial_status cut_words(page_words *p, page_chars *c, phial_error *err)
 
 static phial_status read_text(page_words *p, PopplerPage *page, phial_error *err)
 {
-    page_chars c = {.size = 0};
+    page_chars c = {.fonts = &p->fonts};
     phial_status status = PHIAL_OK;
     c.text = poppler_page_get_text(page);
     if (c.text && c.text[0] && poppler_page_get_text_layout(page, &c.boxes, &c.n_boxes) &&
@@ -357,6 +395,22 @@ static phial_status send_info(ph_helper *helper, PopplerDocument *doc, phial_err
     return status;
 }
 
+/* From a mapping where that can be had: poppler reads files in pieces of 256 bytes, each a system
+ * call. */
+static PopplerDocument *try_open(const ph_helper *helper, const char *password, GError **why)
+{
+    GMappedFile *map = g_mapped_file_new_from_fd(helper->doc, FALSE, NULL);
+    if (!map) {
+        int fd = dup(helper->doc); /* poppler closes it */
+        return fd < 0 ? NULL : poppler_document_new_from_fd(fd, password, why);
+    }
+    GBytes *bytes = g_mapped_file_get_bytes(map);
+    PopplerDocument *doc = poppler_document_new_from_bytes(bytes, password, why);
+    g_bytes_unref(bytes);
+    g_mapped_file_unref(map);
+    return doc;
+}
+
 /* Without a password, then with each of those given. */
 static phial_status open_document(PopplerDocument **out, const ph_helper *helper, phial_error *err)
 {
@@ -365,10 +419,7 @@ static phial_status open_document(PopplerDocument **out, const ph_helper *helper
     *out = NULL;
     for (size_t i = 0; i <= helper->n_passwords && !*out && status == PHIAL_OK; i++) {
         GError *why = NULL;
-        int fd = dup(helper->doc); /* poppler closes it */
-        if (fd < 0)
-            return ph_err_set(err, PHIAL_ERR_IO, "no descriptor left");
-        *out = poppler_document_new_from_fd(fd, i ? helper->passwords[i - 1] : NULL, &why);
+        *out = try_open(helper, i ? helper->passwords[i - 1] : NULL, &why);
         if (*out)
             break;
         locked = why && why->domain == POPPLER_ERROR && why->code == POPPLER_ERROR_ENCRYPTED;

@@ -39,8 +39,8 @@ static shape shape_of(const ph_lay_work *w, size_t first, size_t n)
     shape s = {w->lines[first].x0, w->lines[first].x1, 0};
     for (size_t i = first; i < first + n; i++) {
         const ph_lay_line *p = &w->lines[i];
-        s.left = fminf(s.left, p->x0);
-        s.right = fmaxf(s.right, p->x1);
+        s.left = ph_lay_min(s.left, p->x0);
+        s.right = ph_lay_max(s.right, p->x1);
         if (i + 1 == first + n || k == sizeof pitches / sizeof *pitches)
             continue;
         const ph_lay_line *q = p + 1;
@@ -115,10 +115,10 @@ static bool aligned(const ph_lay_work *w, const ph_lay_line *a, const ph_lay_lin
 {
     float p[2 * CELLS_MAX], q[2 * CELLS_MAX];
     size_t n = gaps_of(w, a, p), m = gaps_of(w, b, q);
-    float least = 0.8f * fminf(a->size, b->size);
+    float least = 0.8f * ph_lay_min(a->size, b->size);
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < m; j++) {
-            if (fminf(p[2 * i + 1], q[2 * j + 1]) - fmaxf(p[2 * i], q[2 * j]) >= least)
+            if (ph_lay_min(p[2 * i + 1], q[2 * j + 1]) - ph_lay_max(p[2 * i], q[2 * j]) >= least)
                 return true;
         }
     }
@@ -179,7 +179,7 @@ static float first_token_width(const ph_lay_work *w, const ph_lay_line *line)
 
 static bool centred(const ph_lay_line *p, const ph_lay_line *q)
 {
-    float size = fmaxf(p->size, q->size);
+    float size = ph_lay_max(p->size, q->size);
     return fabsf(p->x0 + p->x1 - q->x0 - q->x1) < 0.8f * size &&
            fabsf(p->x0 - q->x0) > 0.7f * size && fabsf(p->x1 - q->x1) > 0.7f * size;
 }
@@ -192,7 +192,7 @@ static bool ends_early(const ph_lay_work *w, size_t first, size_t end, size_t q)
     float right = line->x1, size = line->size;
     for (size_t i = from; i < to; i++) {
         if (fabsf(w->lines[i].size - size) < 0.12f * size)
-            right = fmaxf(right, w->lines[i].x1);
+            right = ph_lay_max(right, w->lines[i].x1);
     }
     ph_str tail = ph_lay_word_text(w, line->first + line->n - 1);
     if (ph_lay_is_hyphen(ph_lay_last_char(tail, NULL)))
@@ -202,7 +202,7 @@ static bool ends_early(const ph_lay_work *w, size_t first, size_t end, size_t q)
 
 static bool looks_other(const ph_lay_line *p, const ph_lay_line *q)
 {
-    float size = fmaxf(p->size, q->size);
+    float size = ph_lay_max(p->size, q->size);
     if (fabsf(p->size - q->size) > 0.07f * size + 0.25f && p->n_chars > 2 && q->n_chars > 2)
         return true;
     return p->bold != q->bold && (p->n_chars >= 3 && q->n_chars >= 3);
@@ -224,12 +224,12 @@ static bool breaks(const ph_lay_work *w, const shape *s, size_t first, size_t en
                    const paragraph *para, size_t q)
 {
     const ph_lay_line *a = &w->lines[q - 1], *b = &w->lines[q];
-    float size = fmaxf(a->size, b->size), pitch = middle(b) - middle(a), indent = b->x0 - a->x0;
+    float size = ph_lay_max(a->size, b->size), pitch = middle(b) - middle(a), indent = b->x0 - a->x0;
     if (looks_other(a, b))
         return true;
     float usual = s->pitch > 0 && s->pitch < 1.8f * size ? s->pitch : 1.5f * size;
     if (para->n >= 2)
-        usual = fminf(usual, middle(a) - middle(a - 1));
+        usual = ph_lay_min(usual, middle(a) - middle(a - 1));
     if (usual < 0.9f * size)
         usual = 0.9f * size;
     if (pitch > 1.25f * usual + 0.1f * size)

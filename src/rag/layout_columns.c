@@ -91,24 +91,24 @@ static bool paint(field *f, const ph_lay_work *w, size_t first, size_t n)
     float x0 = a->x0, x1 = a->x1, y0 = a->y0, y1 = a->y1, size = median_size(w, first, n);
     for (size_t i = 1; i < n; i++) {
         const ph_lay_word *b = word_of(w, first + i);
-        x0 = fminf(x0, b->x0);
-        x1 = fmaxf(x1, b->x1);
-        y0 = fminf(y0, b->y0);
-        y1 = fmaxf(y1, b->y1);
+        x0 = ph_lay_min(x0, b->x0);
+        x1 = ph_lay_max(x1, b->x1);
+        y0 = ph_lay_min(y0, b->y0);
+        y1 = ph_lay_max(y1, b->y1);
     }
     if (!(x1 - x0 > 6 * size) || !(y1 - y0 > 2 * size))
         return false;
     f->x0 = x0;
     f->y0 = y0;
     f->cell_w = (x1 - x0) / (float)WIDE;
-    f->cell_h = fmaxf(0.4f * size, (y1 - y0) / (float)TALL);
+    f->cell_h = ph_lay_max(0.4f * size, (y1 - y0) / (float)TALL);
     f->rows = cell(y1, y0, f->cell_h, TALL) + 1;
     float least = GUTTER_MIN * size / f->cell_w;
     f->least = (uint16_t)(least < 1 ? 1 : least > 100 ? 100 : least);
     memset(f->bits, 0, f->rows * sizeof f->bits[0]);
     for (size_t i = 0; i < n; i++) {
         const ph_lay_word *b = word_of(w, first + i);
-        float grow = GROW * fminf(b->size, 2 * size), inner = 0.2f * (b->y1 - b->y0);
+        float grow = GROW * ph_lay_min(b->size, 2 * size), inner = 0.2f * (b->y1 - b->y0);
         unsigned lo = cell(b->x0 - grow, x0, f->cell_w, WIDE);
         unsigned hi = cell(b->x1 + grow, x0, f->cell_w, WIDE);
         unsigned top = cell(b->y0 + inner, y0, f->cell_h, TALL);
@@ -220,8 +220,8 @@ static phial_status look_at(ph_lay_work *w, size_t first, size_t n, side *s, phi
         s->n_pieces += line->n_cells;
         s->chars += line->n_chars;
         s->lines_width += line->x1 - line->x0;
-        s->x0 = i > from ? fminf(s->x0, line->x0) : line->x0;
-        s->x1 = i > from ? fmaxf(s->x1, line->x1) : line->x1;
+        s->x0 = i > from ? ph_lay_min(s->x0, line->x0) : line->x0;
+        s->x1 = i > from ? ph_lay_max(s->x1, line->x1) : line->x1;
         for (uint32_t k = line->first; k < line->first + line->n; k++) {
             const ph_lay_word *word = ph_lay_word_at(w, k);
             s->digits += word->n_digits;
@@ -236,7 +236,7 @@ static phial_status look_at(ph_lay_work *w, size_t first, size_t n, side *s, phi
 /* Running text, not cells of a table. */
 static bool is_prose(const side *s, bool screenplay)
 {
-    float width = fmaxf(s->x1 - s->x0, 1) * (float)s->n_lines;
+    float width = ph_lay_max(s->x1 - s->x0, 1) * (float)s->n_lines;
     float fill = s->lines_width / width;
     if (s->n_lines < 3 || screenplay || s->chars == 0)
         return false;

@@ -59,8 +59,8 @@ static size_t find_line(const ph_lay_work *w, size_t first, const ph_lay_word *w
     size_t from = w->n_lines - first > OPEN_LINES ? w->n_lines - OPEN_LINES : first;
     for (size_t i = from; i < w->n_lines; i++) {
         const ph_lay_line *line = &w->lines[i];
-        float top = fmaxf(line->y0, word->y0), bottom = fminf(line->y1, word->y1);
-        float smaller = fminf(line->y1 - line->y0, word->y1 - word->y0);
+        float top = ph_lay_max(line->y0, word->y0), bottom = ph_lay_min(line->y1, word->y1);
+        float smaller = ph_lay_min(line->y1 - line->y0, word->y1 - word->y0);
         float share = smaller > 0 ? (bottom - top) / smaller : bottom >= top ? 1.0f : 0.0f;
         if (share >= best_share) {
             best_share = share;
@@ -114,8 +114,8 @@ void ph_lay_measure(const ph_lay_work *w, ph_lay_line *line)
         kinds[word->kind] += word->n_chars;
         bold += word->flags & PH_WORD_BOLD ? word->n_chars : 0;
         mono += word->flags & PH_WORD_MONO ? word->n_chars : 0;
-        line->x0 = before ? fminf(line->x0, word->x0) : word->x0;
-        line->x1 = before ? fmaxf(line->x1, word->x1) : word->x1;
+        line->x0 = before ? ph_lay_min(line->x0, word->x0) : word->x0;
+        line->x1 = before ? ph_lay_max(line->x1, word->x1) : word->x1;
         line->upper = line->upper && ph_lay_all_caps(text, 0);
         run = before && fabsf(before->size - word->size) < 0.3f ? run + word->n_chars
                                                                  : word->n_chars;
@@ -207,7 +207,7 @@ char ph_lay_between(const ph_lay_work *w, const ph_lay_line *line, uint32_t i)
     const ph_lay_word *a = ph_lay_word_at(w, i), *b = ph_lay_word_at(w, i + 1);
     /* Where a run was turned round, b stands to the left of a. */
     float gap = b->x0 >= a->x0 ? b->x0 - a->x1 : a->x0 - b->x1;
-    float size = fmaxf(fminf(a->size, b->size), 0.7f * line->size);
+    float size = ph_lay_max(ph_lay_min(a->size, b->size), 0.7f * line->size);
     bool neighbours = b->order == a->order + 1 && !(a->flags & PH_WORD_LINE);
     if (gap > CELL_GAP * size)
         return '\t';

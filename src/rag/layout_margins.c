@@ -15,7 +15,7 @@
 #include "base/hash.h"
 #include "rag/layout_parts.h"
 
-#define ZONE       0.14f /* of the page's height */
+#define ZONE       0.18f /* of the page's height */
 #define APART      0.8f  /* of the font's size: space that sets a line apart from the text */
 #define VALUE_MAX  99999
 #define ZONE_WORDS 4096u /* a page with more words in a zone has no furniture there */
@@ -111,7 +111,7 @@ static float space_behind(const ph_lay_work *w, const ph_lay_line *line, bool bo
         const ph_lay_word *word = &page->words[i];
         float y = (word->y0 + word->y1) / 2;
         if (bottom ? y < line->y0 && y < middle : y > line->y1 && y > middle)
-            space = fminf(space, bottom ? line->y0 - word->y1 : word->y0 - line->y1);
+            space = ph_lay_min(space, bottom ? line->y0 - word->y1 : word->y0 - line->y1);
     }
     return space;
 }

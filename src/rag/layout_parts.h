@@ -143,6 +143,17 @@ typedef struct ph_lay_region {
     size_t first, n; /* in order */
 } ph_lay_region;
 
+/* As fminf() and fmaxf() but for NaN, of which there is none behind the intake; inlined. */
+static inline float ph_lay_min(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+static inline float ph_lay_max(float a, float b)
+{
+    return a > b ? a : b;
+}
+
 /* Room for n elements; keeps what there is. */
 phial_status ph_lay_grow(void *array, size_t *cap, size_t n, size_t size, phial_error *err);
 

@@ -50,7 +50,7 @@ static float middle(const ph_lay_line *line)
 static bool follows(const ph_lay_line *a, const ph_lay_line *b)
 {
     float pitch = middle(b) - middle(a);
-    return pitch > 0 && pitch <= PITCH_MAX * fmaxf(a->size, b->size);
+    return pitch > 0 && pitch <= PITCH_MAX * ph_lay_max(a->size, b->size);
 }
 
 static bool capitals(const ph_lay_work *w, uint32_t first, uint32_t n)

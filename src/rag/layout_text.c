@@ -120,7 +120,7 @@ static void write_code(ph_lay_work *w, const ph_lay_line *line, float left, floa
         if (i + 1 == line->first + line->n || !ph_lay_between(w, line, i))
             continue;
         float gap = (ph_lay_word_at(w, i + 1)->x0 - ph_lay_word_at(w, i)->x1) / pitch;
-        add_blanks(&w->out, fmaxf(1, roundf(gap)));
+        add_blanks(&w->out, ph_lay_max(1, roundf(gap)));
     }
 }
 
@@ -191,7 +191,7 @@ phial_status ph_lay_write(ph_lay_work *w, size_t first, size_t n, ph_lay_join jo
     }
     ph_lay_block *open = &page->blocks[page->n_blocks - 1];
     for (size_t i = first; i < first + n; i++)
-        left = fminf(left, w->lines[i].x0);
+        left = ph_lay_min(left, w->lines[i].x0);
     for (size_t i = first; i < first + n; i++) {
         bool flows = join == PH_LAY_FLOW || join == PH_LAY_ROW;
         if (flows && (i > first || on))
