@@ -108,7 +108,7 @@ phial_status ph_html_load(ph_buf *out, ph_text_input **input, ph_buf *raw, phial
     return status;
 }
 
-phial_status ph_format_html_read(ph_helper *helper, phial_error *err)
+phial_status ph_html_read_document(ph_helper *helper, ph_html_read_fn read, phial_error *err)
 {
     ph_text_input *input = NULL;
     ph_html_walk walk;
@@ -123,7 +123,7 @@ phial_status ph_format_html_read(ph_helper *helper, phial_error *err)
         status = ph_html_load(&text, &input, &raw, err);
     ph_buf_free(&raw);
     if (status == PHIAL_OK)
-        status = ph_html_read_text(&walk, (ph_str){text.data ? text.data : "", text.len}, err);
+        status = read(&walk, (ph_str){text.data ? text.data : "", text.len}, err);
     if (status == PHIAL_OK)
         status = ph_flow_finish(&flow, err);
     if (status == PHIAL_OK)
@@ -135,4 +135,9 @@ phial_status ph_format_html_read(ph_helper *helper, phial_error *err)
     ph_flow_free(&flow);
     ph_buf_free(&text);
     return status;
+}
+
+phial_status ph_format_html_read(ph_helper *helper, phial_error *err)
+{
+    return ph_html_read_document(helper, ph_html_read_text, err);
 }

@@ -23,4 +23,8 @@ phial_status ph_html_load(ph_buf *out, ph_text_input **input, ph_buf *raw, phial
  * not freed. */
 phial_status ph_html_read_text(ph_html_walk *walk, ph_str text, phial_error *err);
 
+/* The whole of a document that is one text of markup: charset, text, what read makes of it. */
+typedef phial_status (*ph_html_read_fn)(ph_html_walk *walk, ph_str text, phial_error *err);
+phial_status ph_html_read_document(ph_helper *helper, ph_html_read_fn read, phial_error *err);
+
 #endif
