@@ -111,7 +111,7 @@ static const ph_docx_style *find(const ph_docx_styles *styles, const char *id)
     return NULL;
 }
 
-/* "heading 2", "Heading2", "Head B", "HeadB": 2. 0: no such name. */
+/* "heading 2", "Heading2", "Head A", "HeadA": 2. 0: no such name. */
 static unsigned heading_level(const char *name)
 {
     if (strncasecmp(name, "head", 4) != 0)
@@ -122,7 +122,7 @@ static unsigned heading_level(const char *name)
     if (*name >= '1' && *name <= '9')
         level = (unsigned)(*name - '0');
     else if (*name >= 'A' && *name <= 'F')
-        level = (unsigned)(*name - 'A') + 1;
+        level = (unsigned)(*name - 'A') + 2; /* below the chapter's title */
     return level > 0 && (name[1] == '\0' || name[1] == ' ') ? level > 6 ? 6 : level : 0;
 }
 
