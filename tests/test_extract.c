@@ -164,7 +164,7 @@ static void test_wide_text(void **state)
         {"a\0b\0c\0d\0e\0f\0", 12, "abcdef"},
         {"caf\xe9 cr\xe8me br\xfbl\xe9"
          "e",
-         18,
+         17,
          "caf\xc3\xa9 cr\xc3\xa8me br\xc3\xbbl\xc3\xa9"
          "e"},
         {"\xff\xfe"
