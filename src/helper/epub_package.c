@@ -69,7 +69,7 @@ phial_status ph_epub_read_container(ph_epub_package *package, const char **path,
     phial_status status = parse(&r, &events, xml);
     if (status == PHIAL_OK && !r.rootfile)
         status = ph_err_set(err, PHIAL_ERR_BAD_INPUT, "META-INF/container.xml names no package");
-    *path = r.rootfile;
+    *path = status == PHIAL_OK ? r.rootfile : NULL;
     return status;
 }
 

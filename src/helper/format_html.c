@@ -1,7 +1,9 @@
 /* HTML, by gumbo: parsed as a browser would, so that no document is malformed. */
 #include <gumbo.h>
+#include <setjmp.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "helper/formats.h"
 #include "helper/html_document.h"
 #include "helper/html_walk.h"
@@ -63,14 +65,44 @@ static void walk_tree(ph_html_walk *walk, const GumboNode *root)
     }
 }
 
+/* gumbo's memory: freed all at once, because gumbo frees a tree by recursion, and left by longjmp()
+ * when there is no more, because gumbo does not look whether it got some. */
+typedef struct tree_memory {
+    ph_arena arena;
+    jmp_buf out_of_memory;
+} tree_memory;
+
+static void *tree_alloc(void *user, size_t size)
+{
+    tree_memory *memory = user;
+    void *p = ph_arena_alloc(&memory->arena, size, 1, NULL);
+    if (!p)
+        longjmp(memory->out_of_memory, 1);
+    return p;
+}
+
+static void tree_free(void *user, void *p)
+{
+    (void)user;
+    (void)p;
+}
+
 phial_status ph_html_read_text(ph_html_walk *walk, ph_str text, phial_error *err)
 {
-    /* The tree is not freed: gumbo does that by recursion, and the process ends with the document.
-     */
-    GumboOutput *parsed = gumbo_parse_with_options(&kGumboDefaultOptions, text.p, text.n);
-    if (!parsed)
+    tree_memory memory;
+    ph_arena_init(&memory.arena, 0);
+    if (setjmp(memory.out_of_memory)) {
+        ph_arena_free(&memory.arena);
         return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "out of memory (HTML)");
+    }
+    GumboOptions options = kGumboDefaultOptions;
+    options.allocator = tree_alloc;
+    options.deallocator = tree_free;
+    options.userdata = &memory;
+    options.max_errors = 0;
+    const GumboOutput *parsed = gumbo_parse_with_options(&options, text.p, text.n);
     walk_tree(walk, parsed->root);
+    ph_arena_free(&memory.arena);
     return PHIAL_OK;
 }
 
