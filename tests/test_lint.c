@@ -220,7 +220,7 @@ static const door header_doors[] = {
      "linux/capability.h",
      "src/proc/"},
     {"sqlite3.h", "src/rag/collection"},
-    {"gumbo.h md4c.h archive.h archive_entry.h expat.h uchardet/uchardet.h uchardet.h iconv.h "
+    {"gumbo.h md4c.h archive.h archive_entry.h expat.h uchardet/uchardet.h iconv.h "
      "poppler.h glib.h",
      "src/helper/"},
     {"histedit.h editline/readline.h", "src/cli/line_edit.c"},

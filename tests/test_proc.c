@@ -220,8 +220,8 @@ static void assert_stopped(const char *deed, const char *named)
 {
     outcome o = commit_deed(deed);
     if (o.status != PHIAL_ERR_BAD_INPUT || !strstr(o.err.message, named) || o.n_out != 0)
-        fail_msg("%s: status %d, '%s', wrote '%s', wanted '%s'", deed, (int)o.status,
-                 o.err.message, o.out, named);
+        fail_msg("%s: status %d, '%s', wrote '%s', wanted '%s'", deed, (int)o.status, o.err.message,
+                 o.out, named);
 }
 
 static void test_forbidden(void **state)
