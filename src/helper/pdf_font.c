@@ -69,8 +69,8 @@ uint8_t ph_pdf_font_flags(const char *name)
         name += 7;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         size_t n = strlen(parts[i].text);
-        bool has = parts[i].at_start ? strncasecmp(name, parts[i].text, n) == 0 &&
-                                           name[n] >= '0' && name[n] <= '9'
+        bool has = parts[i].at_start ? strncasecmp(name, parts[i].text, n) == 0 && name[n] >= '0' &&
+                                           name[n] <= '9'
                                      : strcasestr(name, parts[i].text) != NULL;
         if (has)
             flags |= parts[i].flags;

@@ -45,11 +45,11 @@ typedef struct page_words {
 
 /* What poppler tells about a page's characters. */
 typedef struct page_chars {
-    char *text;                  /* owned, as are the others */
-    PopplerRectangle *boxes;     /* one for each character, blank and end of line */
+    char *text;              /* owned, as are the others */
+    PopplerRectangle *boxes; /* one for each character, blank and end of line */
     guint n_boxes;
     GList *attributes;
-    const GList *at; /* attributes of the character that is looked at */
+    const GList *at;   /* attributes of the character that is looked at */
     font_cache *fonts; /* borrowed */
     uint8_t flags;
     float size;
@@ -317,8 +317,8 @@ static phial_status read_fields(page_words *p, PopplerPage *page, double height,
 
 /* --- the document --- */
 
-static phial_status send_page(ph_helper *helper, PopplerPage *page, uint32_t number,
-                              page_words *p, phial_error *err)
+static phial_status send_page(ph_helper *helper, PopplerPage *page, uint32_t number, page_words *p,
+                              phial_error *err)
 {
     double width = 0, height = 0;
     p->n = 0;
@@ -450,7 +450,6 @@ static phial_status run(ph_helper *helper, phial_error *err)
 int main(int argc, char **argv)
 {
     static const char *const view[] = {"/usr/share/poppler", NULL};
-    static const ph_helper_program program = {
-        .name = "phial-pdf", .read_paths = view, .run = run};
+    static const ph_helper_program program = {.name = "phial-pdf", .read_paths = view, .run = run};
     ph_helper_main(argc, argv, &program);
 }

@@ -110,7 +110,8 @@ static phial_status write_furniture(ph_lay_work *w, bool bottom, size_t *at, phi
     size_t first = *at, from = w->n_lines;
     for (size_t i = 0; i < page->n_words; i++) {
         unsigned margin = page->words[i].margin;
-        if (margin && page->margins[margin - 1].marked && page->margins[margin - 1].bottom == bottom)
+        if (margin && page->margins[margin - 1].marked &&
+            page->margins[margin - 1].bottom == bottom)
             w->order[(*at)++] = (uint32_t)i;
     }
     status = ph_lay_lines(w, first, *at - first, err);

@@ -23,7 +23,7 @@
 #include "fmt/doc_stream.h"
 #include "phial/error.h"
 
-#define PH_LAYOUT_WINDOW       256u         /* pages */
+#define PH_LAYOUT_WINDOW       256u        /* pages */
 #define PH_LAYOUT_WINDOW_BYTES (64u << 20) /* of words and their texts */
 
 typedef phial_status (*ph_layout_page_fn)(void *user, const ph_doc_page *page, phial_error *err);

@@ -224,7 +224,8 @@ static bool breaks(const ph_lay_work *w, const shape *s, size_t first, size_t en
                    const paragraph *para, size_t q)
 {
     const ph_lay_line *a = &w->lines[q - 1], *b = &w->lines[q];
-    float size = ph_lay_max(a->size, b->size), pitch = middle(b) - middle(a), indent = b->x0 - a->x0;
+    float size = ph_lay_max(a->size, b->size), pitch = middle(b) - middle(a),
+          indent = b->x0 - a->x0;
     if (looks_other(a, b))
         return true;
     float usual = s->pitch > 0 && s->pitch < 1.8f * size ? s->pitch : 1.5f * size;
@@ -256,10 +257,10 @@ static bool breaks(const ph_lay_work *w, const shape *s, size_t first, size_t en
 
 static bool is_caption(ph_str s)
 {
-    static const char *const names[] = {"Figure", "Fig.",   "Table",     "Abbildung", "Abb.",
-                                        "Tabelle", "Tab.",  "Listing",   "Algorithm", "Algorithmus",
-                                        "Scheme",  "Plate", "Tableau",   "Figura",    "Tabla",
-                                        "Chart",   "Box",   "\xe5\x9b\xbe", "\xe8\xa1\xa8"};
+    static const char *const names[] = {
+        "Figure",  "Fig.",      "Table",       "Abbildung",    "Abb.",        "Tabelle", "Tab.",
+        "Listing", "Algorithm", "Algorithmus", "Scheme",       "Plate",       "Tableau", "Figura",
+        "Tabla",   "Chart",     "Box",         "\xe5\x9b\xbe", "\xe8\xa1\xa8"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         size_t n = strlen(names[i]);
         if (!ph_str_starts_with(s, names[i]))
@@ -355,15 +356,16 @@ static phial_status write_next(ph_lay_work *w, const shape *s, size_t first, siz
     phial_status status = PHIAL_OK;
     size_t j = i + 1, rows;
     if (is_code(w, i)) {
-        while (j < end && is_code(w, j) && w->lines[j].y0 - w->lines[j - 1].y1 < 2 * w->lines[j].size)
+        while (j < end && is_code(w, j) &&
+               w->lines[j].y0 - w->lines[j - 1].y1 < 2 * w->lines[j].size)
             j++;
         *next = j;
         return ph_lay_write(w, i, j - i, PH_LAY_CODE, (ph_lay_block){.kind = PH_BLOCK_CODE}, err);
     }
     if ((rows = table_rows(w, i, end)) > 0) {
         for (j = i; j < i + rows && status == PHIAL_OK; j++)
-            status = ph_lay_write(w, j, 1, PH_LAY_ROW, (ph_lay_block){.kind = PH_BLOCK_TABLE_ROW},
-                                  err);
+            status =
+                ph_lay_write(w, j, 1, PH_LAY_ROW, (ph_lay_block){.kind = PH_BLOCK_TABLE_ROW}, err);
         *next = j;
         return status;
     }

@@ -98,12 +98,12 @@ static const struct {
     uint16_t cp;
     const char *letters;
 } ligatures[] = {
-    {0x132, "IJ"},      {0x133, "ij"},      {0xfb00, "ff"},     {0xfb01, "fi"},
-    {0xfb02, "fl"},     {0xfb03, "ffi"},    {0xfb04, "ffl"},    {0xfb05, "\xc5\xbft"},
-    {0xfb06, "st"},     {0xfb13, "մն"},     {0xfb14, "մե"},     {0xfb15, "մի"},
-    {0xfb16, "վն"},     {0xfb17, "մխ"},     {0xf0b7, "\u2022"}, {0xf0a7, "\u25aa"},
-    {0xf0d8, "\u27a2"}, {0xfef5, "لآ"}, {0xfef6, "لآ"}, {0xfef7, "لأ"},
-    {0xfef8, "لأ"}, {0xfef9, "لإ"}, {0xfefa, "لإ"}, {0xfefb, "لا"},
+    {0x132, "IJ"},      {0x133, "ij"},   {0xfb00, "ff"},     {0xfb01, "fi"},
+    {0xfb02, "fl"},     {0xfb03, "ffi"}, {0xfb04, "ffl"},    {0xfb05, "\xc5\xbft"},
+    {0xfb06, "st"},     {0xfb13, "մն"},  {0xfb14, "մե"},     {0xfb15, "մի"},
+    {0xfb16, "վն"},     {0xfb17, "մխ"},  {0xf0b7, "\u2022"}, {0xf0a7, "\u25aa"},
+    {0xf0d8, "\u27a2"}, {0xfef5, "لآ"},  {0xfef6, "لآ"},     {0xfef7, "لأ"},
+    {0xfef8, "لأ"},     {0xfef9, "لإ"},  {0xfefa, "لإ"},     {0xfefb, "لا"},
     {0xfefc, "لا"},
 };
 
@@ -200,8 +200,8 @@ phial_status ph_lay_clean(ph_buf *out, ph_str text, ph_lay_count *count, phial_e
 
 static bool is_core(uint32_t cp)
 {
-    return cp < 0x110000 && (ph_unicode_class(cp) == PH_CLASS_LETTER ||
-                             ph_unicode_class(cp) == PH_CLASS_NUMBER);
+    return cp < 0x110000 &&
+           (ph_unicode_class(cp) == PH_CLASS_LETTER || ph_unicode_class(cp) == PH_CLASS_NUMBER);
 }
 
 uint64_t ph_lay_word_hash(ph_str word)

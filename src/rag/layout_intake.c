@@ -72,8 +72,8 @@ static void rank_turns(const ph_doc_words *source, uint8_t order[PH_LAY_FRAMES])
     for (unsigned turn = 0; turn < PH_LAY_FRAMES; turn++) {
         order[turn] = 0;
         for (unsigned other = 0; other < PH_LAY_FRAMES; other++)
-            order[turn] += bytes[other] > bytes[turn] ||
-                           (bytes[other] == bytes[turn] && other < turn);
+            order[turn] +=
+                bytes[other] > bytes[turn] || (bytes[other] == bytes[turn] && other < turn);
     }
 }
 
@@ -142,9 +142,9 @@ static phial_status take_word(ph_lay_page *page, const ph_doc_words *source, siz
     w->bytes = (uint32_t)(page->text.len - start);
     w->order = (uint32_t)i;
     w->n_chars = (uint16_t)(count.n_chars < UINT16_MAX ? count.n_chars : UINT16_MAX);
-    w->n_digits = (uint16_t)(count.by_kind[PH_LAY_DIGITS] < UINT16_MAX
-                                 ? count.by_kind[PH_LAY_DIGITS]
-                                 : UINT16_MAX);
+    w->n_digits =
+        (uint16_t)(count.by_kind[PH_LAY_DIGITS] < UINT16_MAX ? count.by_kind[PH_LAY_DIGITS]
+                                                             : UINT16_MAX);
     w->flags = s->flags;
     w->frame = (uint8_t)frame;
     w->kind = (uint8_t)kind_of(&count);

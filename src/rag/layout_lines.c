@@ -80,8 +80,8 @@ static void turn_runs(ph_lay_work *w, ph_lay_line *line)
         uint32_t last = i, j = i;
         for (; j < end; j++) {
             ph_lay_kind kind = (ph_lay_kind)ph_lay_word_at(w, j)->kind;
-            bool against = mirrored ? kind == PH_LAY_LTR || kind == PH_LAY_DIGITS
-                                    : kind == PH_LAY_RTL;
+            bool against =
+                mirrored ? kind == PH_LAY_LTR || kind == PH_LAY_DIGITS : kind == PH_LAY_RTL;
             if (against)
                 last = j + 1;
             else if (kind != PH_LAY_OTHER && !(kind == PH_LAY_DIGITS && !mirrored))
@@ -117,8 +117,8 @@ void ph_lay_measure(const ph_lay_work *w, ph_lay_line *line)
         line->x0 = before ? ph_lay_min(line->x0, word->x0) : word->x0;
         line->x1 = before ? ph_lay_max(line->x1, word->x1) : word->x1;
         line->upper = line->upper && ph_lay_all_caps(text, 0);
-        run = before && fabsf(before->size - word->size) < 0.3f ? run + word->n_chars
-                                                                 : word->n_chars;
+        run =
+            before && fabsf(before->size - word->size) < 0.3f ? run + word->n_chars : word->n_chars;
         if (run > best_chars) {
             best_chars = run;
             best_size = word->size;
@@ -139,7 +139,7 @@ void ph_lay_measure(const ph_lay_work *w, ph_lay_line *line)
     line->n_cells = cells;
 }
 
-/* Words, given by falling importance of nothing but their place: keys sorted by height. */
+/* Gives each word, by rising height, its line. */
 static phial_status cluster(ph_lay_work *w, key *keys, size_t n, phial_error *err)
 {
     size_t first = w->n_lines;
@@ -153,7 +153,9 @@ static phial_status cluster(ph_lay_work *w, key *keys, size_t n, phial_error *er
                 return status;
             w->lines[w->n_lines++] =
                 (ph_lay_line){.y0 = word->y0, .y1 = word->y1, .size = word->size};
-        } else if (word->size > 1.1f * w->lines[at].size) {
+        } else if (word->size > 1.1f * w->lines[at].size &&
+                   word->size < (word->n_chars > 1 ? 2.2f : 1.6f) * w->lines[at].size) {
+            /* Not what spans several lines, such as a brace. */
             w->lines[at].y0 = word->y0;
             w->lines[at].y1 = word->y1;
             w->lines[at].size = word->size;

@@ -61,8 +61,9 @@ static int32_t digits_value(ph_str s)
 static bool is_page_word(ph_str s)
 {
     static const uint64_t none = 0;
-    static const char *const words[] = {"page", "p", "seite", "s", "of", "von", "/", "p\xc3\xa1gina",
-                                        "pagina", "strona", "sida", "side"};
+    static const char *const words[] = {"page",   "p",      "seite", "s",
+                                        "of",     "von",    "/",     "p\xc3\xa1gina",
+                                        "pagina", "strona", "sida",  "side"};
     uint64_t hash = ph_lay_word_hash(s);
     if (hash == none)
         return true; /* marks alone */

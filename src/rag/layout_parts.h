@@ -24,13 +24,19 @@
 #include "base/mem.h"
 #include "rag/layout.h"
 
-#define PH_LAY_FRAMES   4
-#define PH_LAY_SIZES    512 /* bins of a quarter point */
-#define PH_LAY_MARGINS  3   /* lines at the top, and at the bottom, that may be furniture */
-#define PH_LAY_CLASSES  64  /* looks that headings have in a document */
-#define PH_LAY_VOCAB    (1u << 20) /* different words that are remembered */
+#define PH_LAY_FRAMES  4
+#define PH_LAY_SIZES   512        /* bins of a quarter point */
+#define PH_LAY_MARGINS 3          /* lines at the top, and at the bottom, that may be furniture */
+#define PH_LAY_CLASSES 64         /* looks that headings have in a document */
+#define PH_LAY_VOCAB   (1u << 20) /* different words that are remembered */
 
-typedef enum ph_lay_kind { PH_LAY_OTHER, PH_LAY_DIGITS, PH_LAY_LTR, PH_LAY_RTL, PH_LAY_CJK } ph_lay_kind;
+typedef enum ph_lay_kind {
+    PH_LAY_OTHER,
+    PH_LAY_DIGITS,
+    PH_LAY_LTR,
+    PH_LAY_RTL,
+    PH_LAY_CJK
+} ph_lay_kind;
 
 typedef struct ph_lay_word {
     float x0, y0, x1, y1, size; /* of the frame */
@@ -116,7 +122,7 @@ struct ph_layout {
     size_t n_looks;
     float body_size;
     bool mono_body, screenplay;
-    float action_x; /* of a screenplay; -1: unknown */
+    float action_x;           /* of a screenplay; -1: unknown */
     struct ph_lay_work *work; /* owned */
 };
 
@@ -133,7 +139,7 @@ typedef struct ph_lay_work {
     size_t n_regions, cap_regions;
     size_t region;            /* that is being written */
     size_t tail, tail_region; /* the line and region written last */
-    unsigned fuel; /* searches for columns that are still allowed on this page */
+    unsigned fuel;            /* searches for columns that are still allowed on this page */
     ph_buf out;
     ph_doc_block *emitted;
     size_t cap_emitted;

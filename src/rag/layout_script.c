@@ -20,8 +20,8 @@ static const uint8_t no_role = 0;
 
 bool ph_lay_is_scene(ph_str line)
 {
-    static const char *const names[] = {"INT.", "EXT.", "EST.", "INT ", "EXT ", "I/E",
-                                        "INT/EXT", "EXT/INT"};
+    static const char *const names[] = {"INT.", "EXT.", "EST.",    "INT ",
+                                        "EXT ", "I/E",  "INT/EXT", "EXT/INT"};
     size_t n = 0;
     /* The number of the scene. */
     while (n < line.n && ((line.p[n] >= '0' && line.p[n] <= '9') || (n > 0 && line.p[n] == '.')))

@@ -82,8 +82,8 @@ static void join_line(ph_lay_work *w, size_t from, const ph_lay_line *line)
     if (ph_lay_is_hyphen(last) && left.n > hyphen_bytes) {
         ph_str half = {left.p, left.n - hyphen_bytes};
         bool letters = ph_lay_is_letter(ph_lay_last_char(half, NULL));
-        if (last == 0xad || (letters && ph_lay_is_lower(first) &&
-                             !hyphen_stays(w->layout, half, right)))
+        if (last == 0xad ||
+            (letters && ph_lay_is_lower(first) && !hyphen_stays(w->layout, half, right)))
             w->out.len -= hyphen_bytes;
         if (last == 0xad || letters || ph_lay_kind_of(first) == PH_LAY_DIGITS)
             return;
