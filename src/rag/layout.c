@@ -27,7 +27,6 @@ phial_status ph_layout_new(ph_layout **out, ph_layout_page_fn emit, void *user, 
         return PHIAL_ERR_NO_MEMORY;
     }
     layout->work->layout = layout;
-    ph_buf_init(&layout->work->out, PH_DOC_PAGE_LIMIT);
     *out = layout;
     return PHIAL_OK;
 }
@@ -157,6 +156,8 @@ static phial_status lay_out(ph_layout *layout, ph_lay_page *page, phial_error *e
         status = write_frame(w, frame, &at, err);
     if (status == PHIAL_OK)
         status = write_furniture(w, true, &at, err);
+    if (status == PHIAL_OK && w->out.len >= PH_DOC_PAGE_LIMIT)
+        status = ph_err_set(err, PHIAL_ERR_LIMIT, "more than %u bytes of text", PH_DOC_PAGE_LIMIT);
     if (status != PHIAL_OK)
         return ph_err_context(err, status, "page %u", page->number);
     if (page->n_blocks > 0) {

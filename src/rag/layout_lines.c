@@ -15,6 +15,7 @@
 #define CELL_GAP   1.6f  /* of the font's size: more is the space between two cells */
 #define SPACE_GAP  0.13f /* more is a space */
 #define LOOSE_GAP  0.35f /* as SPACE_GAP, where the parser saw no space */
+#define OVERLAP    -0.2f /* less: one word printed over another */
 
 const ph_lay_word *ph_lay_word_at(const ph_lay_work *w, uint32_t i)
 {
@@ -214,6 +215,8 @@ char ph_lay_between(const ph_lay_work *w, const ph_lay_line *line, uint32_t i)
     if (gap > CELL_GAP * size)
         return '\t';
     if (neighbours && a->flags & PH_WORD_SPACE)
+        return ' ';
+    if (!neighbours && gap < OVERLAP * size)
         return ' ';
     if (a->kind == PH_LAY_CJK && b->kind == PH_LAY_CJK)
         return gap > 0.5f * size ? ' ' : 0;
