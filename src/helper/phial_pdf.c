@@ -384,7 +384,7 @@ static phial_status send_info(ph_helper *helper, PopplerDocument *doc, phial_err
     char *title = poppler_document_get_title(doc), *author = poppler_document_get_author(doc);
     char *version = poppler_document_get_pdf_version_string(doc);
     phial_status status = PHIAL_OK;
-    const char *const infos[][2] = {{"title", title}, {"author", author}, {"format", version}};
+    const char *const infos[][2] = {{"title", title}, {"author", author}, {"version", version}};
     for (size_t i = 0; i < sizeof infos / sizeof infos[0] && status == PHIAL_OK; i++) {
         if (infos[i][1] && infos[i][1][0])
             status = ph_doc_write_info(&helper->out, infos[i][0], ph_str_from(infos[i][1]), err);
