@@ -32,7 +32,8 @@ typedef struct ph_child_options {
     ph_str input;              /* at most PH_CHILD_INPUT_MAX bytes */
     uint64_t max_memory;       /* bytes of address space; 0: no limit */
     uint64_t max_cpu_s;        /* 0: no limit */
-    uint64_t max_wall_ms;      /* 0: no limit */
+    uint64_t max_wall_ms;      /* of waiting for it, on the clock, not of what the caller does with
+                                  its output in between; 0: no limit */
     uint64_t max_output;       /* bytes; 0: no limit */
     const atomic_bool *cancel; /* may be NULL; borrowed until it is freed */
 } ph_child_options;

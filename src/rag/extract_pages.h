@@ -1,5 +1,6 @@
-/* What becomes of a helper's stream: pages of blocks go to the caller as they are. Whatever the
- * caller's functions return is told apart from faults of the document. */
+/* What becomes of a helper's stream: pages of blocks go to the caller as they are, pages of words
+ * through rag/layout.h. Whatever the caller's functions return is told apart from faults of the
+ * document. */
 #ifndef PH_RAG_EXTRACT_PAGES_H
 #define PH_RAG_EXTRACT_PAGES_H
 
@@ -8,10 +9,15 @@
 #include "fmt/doc_stream.h"
 #include "rag/extract.h"
 #include "rag/extract_format.h"
+#include "rag/layout.h"
 
 typedef struct ph_extract_pages {
     ph_extract_sink sink;
     const ph_format *format;
+    ph_layout *layout; /* owned; NULL for pages of blocks */
+    ph_buf empty;      /* "1-3, 7": pages without text, of those that were made of words */
+    uint32_t empty_first, empty_last; /* the run of them that is open; 0: none */
+    uint32_t n_pages;
     bool any_text;
     bool sink_failed;
 } ph_extract_pages;
