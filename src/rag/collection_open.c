@@ -74,6 +74,7 @@ static phial_status connect_to(phial_collection *c, const char *name, int flags,
     return st;
 }
 
+/* A killed writer leaves these, even empty ones, and so does one that is at it. */
 static bool has_beside(const char *path, const char *suffix)
 {
     char *name = ph_alloc(strlen(path) + strlen(suffix) + 1, 1, NULL);
@@ -81,22 +82,35 @@ static bool has_beside(const char *path, const char *suffix)
         return false;
     memcpy(name, path, strlen(path));
     memcpy(name + strlen(path), suffix, strlen(suffix));
-    bool is = ph_file_bytes(name) > 0;
+    bool is = ph_file_kind_of(name) != PH_FILE_MISSING;
     ph_free(name);
     return is;
+}
+
+static bool has_leftovers(const char *path)
+{
+    return has_beside(path, "-wal") || has_beside(path, "-shm") || has_beside(path, "-journal");
+}
+
+static bool set_journal(phial_collection *c, const char *text, const char *mode)
+{
+    sqlite3_stmt *s = NULL;
+    bool done = false;
+    if (sqlite3_prepare_v2(c->db, text, -1, &s, NULL) == SQLITE_OK)
+        done = sqlite3_step(s) == SQLITE_ROW && ph_str_eq_c(ph_sql_text(s, 0), mode);
+    sqlite3_finalize(s);
+    return done;
 }
 
 /* Folds back a log that somebody left; true if the file is by itself afterwards. */
 static bool tidy(phial_collection *c, const char *name)
 {
-    sqlite3_stmt *s = NULL;
-    bool done = false;
     if (access(name, W_OK) != 0 || connect_to(c, name, SQLITE_OPEN_READWRITE, NULL) != PHIAL_OK)
         return false;
     sqlite3_busy_timeout(c->db, 100);
-    if (sqlite3_prepare_v2(c->db, "PRAGMA journal_mode=DELETE", -1, &s, NULL) == SQLITE_OK)
-        done = sqlite3_step(s) == SQLITE_ROW && ph_str_eq_c(ph_sql_text(s, 0), "delete");
-    sqlite3_finalize(s);
+    /* There and back: only SQLite, under its locks, may remove the files of a log. */
+    bool done = set_journal(c, "PRAGMA journal_mode=WAL", "wal") &&
+                set_journal(c, "PRAGMA journal_mode=DELETE", "delete");
     sqlite3_close(c->db);
     c->db = NULL;
     return done;
@@ -124,9 +138,8 @@ static char *immutable_uri(const char *path, phial_error *err)
 static phial_status open_for_reading(phial_collection *c, const char *name, bool wal_header,
                                      phial_error *err)
 {
-    bool left = wal_header || has_beside(name, "-wal") || has_beside(name, "-journal");
-    if (left && !tidy(c, name) && wal_header && !has_beside(name, "-wal") &&
-        access(name, W_OK) != 0) {
+    if ((wal_header || has_leftovers(name)) && !tidy(c, name) && wal_header &&
+        !has_beside(name, "-wal") && access(name, W_OK) != 0) {
         char *uri = immutable_uri(name, err);
         phial_status st = uri ? connect_to(c, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err)
                               : PHIAL_ERR_NO_MEMORY;
@@ -189,6 +202,8 @@ static phial_status open_it(phial_collection *c, phial_collection_access access,
         st = ph_schema_make(c, err);
     if (st == PHIAL_OK)
         st = ph_schema_check(c, err);
+    if (st == PHIAL_OK && c->writable && !c->in_wal && has_leftovers(name))
+        st = ph_collection_begin_writing(c, err); /* so that closing tidies up */
 done:
     ph_free(name);
     return st;

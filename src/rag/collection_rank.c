@@ -9,23 +9,17 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "rag/collection_near.h"
-#include "rag/collection_search.h"
+#include "rag/collection_rank.h"
 #include "rag/lex_score.h"
-
-#define RESCORED_MAX 1000
 
 void ph_lex_params_default(ph_lex_params *p)
 {
     *p = (ph_lex_params){.k1 = 1.2,
                          .b = 0.75,
-                         .head_weight = 1.0,
+                         .head_weight = 3.0,
                          .section = 0.5,
                          .section_k1 = 1.2,
-                         .section_b = 0.75,
-                         .near_weight = 0.0,
-                         .near_window = 8,
-                         .n_rescored = 50};
+                         .section_b = 0.75};
 }
 
 /* --- the query --- */
@@ -183,7 +177,7 @@ static phial_status section_lengths(const ranking *r, double **lengths, phial_er
     return PHIAL_OK;
 }
 
-static phial_status score_all(ranking *r, const ph_lex_query *q, double *weights, phial_error *err)
+static phial_status score_all(ranking *r, const ph_lex_query *q, phial_error *err)
 {
     const ph_lex_view *v = r->view;
     averages avg = {.body = v->n_chunks ? (double)v->body / (double)v->n_chunks : 1,
@@ -201,7 +195,6 @@ static phial_status score_all(ranking *r, const ph_lex_query *q, double *weights
         double times = q->terms[t].times;
         double idf = idf_of(v->n_chunks, with) * times * (1 - r->params->section);
         double section_idf = idf_of(v->n_sections, count_sections(r)) * times * r->params->section;
-        weights[t] = idf_of(v->n_chunks, with);
         for (size_t i = 0; st == PHIAL_OK && with > 0 && i < v->n_segments; i++) {
             add_chunks(r, i, idf, &avg);
             add_sections(r, i, section_idf, &avg, lengths[i]);
@@ -333,7 +326,6 @@ phial_status ph_lex_rank(phial_collection *c, const ph_lex_query *q, const ph_le
 {
     ph_lex_view *view = NULL;
     ph_scored *heap = NULL;
-    double weights[PH_QUERY_TERMS_MAX];
     *n = 0;
     *out = NULL;
     phial_status st = ph_lex_view_get(c, &view, err);
@@ -341,24 +333,17 @@ phial_status ph_lex_rank(phial_collection *c, const ph_lex_query *q, const ph_le
         return st;
     ranking r = {.c = c, .view = view, .params = params};
     ph_buf_init(&r.block, PH_LEX_BLOCK_MAX);
-    size_t rescored = params->near_weight > 0 ? params->n_rescored : 0;
-    rescored = rescored > RESCORED_MAX ? RESCORED_MAX : rescored;
-    size_t most = k > rescored ? k : rescored;
-    most = most < view->n_chunks ? most : (size_t)view->n_chunks;
+    size_t most = k < view->n_chunks ? k : (size_t)view->n_chunks;
     heap = ph_alloc(most + 1, sizeof *heap, err);
     st = heap ? make_arrays(&r, err) : PHIAL_ERR_NO_MEMORY;
     if (st == PHIAL_OK)
-        st = score_all(&r, q, weights, err);
+        st = score_all(&r, q, err);
     if (st == PHIAL_OK && most > 0) {
         *n = pick(&r, ranges, heap, most);
         qsort(heap, *n, sizeof *heap, best_first);
-        rescored = rescored < *n ? rescored : *n;
-        st = ph_lex_rescore(c, q, weights, params, heap, rescored, err);
-        qsort(heap, rescored, sizeof *heap, best_first);
     }
     free_arrays(&r);
     if (st == PHIAL_OK) {
-        *n = *n < k ? *n : k;
         *out = heap;
     } else {
         *n = 0;

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "rag/collection_near.h"
+#include "rag/collection_rank.h"
 #include "rag/collection_write.h"
 
 #define QUERY_BYTES_MAX (1u << 20)

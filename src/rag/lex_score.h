@@ -1,8 +1,8 @@
 /* How a chunk's score is made of its terms: docs/RAG.md, "Lexical search", has what was tried.
  *
  * BM25F over two fields, the text of the chunk and its headings, for the chunk itself and for the
- * section of neighbours it stands in; then, for the best, how near the query's words are to each
- * other. Numbers are added in an order that depends on the query alone.
+ * section of neighbours it stands in. Numbers are added in an order that depends on the query
+ * alone.
  */
 #ifndef PH_RAG_LEX_SCORE_H
 #define PH_RAG_LEX_SCORE_H
@@ -14,9 +14,6 @@ typedef struct ph_lex_params {
     double head_weight; /* of a term in the headings beside one in the text */
     double section;     /* share of the section in the score */
     double section_k1, section_b;
-    double near_weight;   /* of pairs of the query's words that stand near each other */
-    uint32_t near_window; /* words */
-    uint32_t n_rescored;  /* best chunks that are looked at for that */
 } ph_lex_params;
 
 void ph_lex_params_default(ph_lex_params *params);

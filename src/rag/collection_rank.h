@@ -1,15 +1,9 @@
-/* The second look at the best chunks: how near the query's words stand to each other. And the first
- * one with other numbers than the usual, for measurements. */
-#ifndef PH_RAG_COLLECTION_NEAR_H
-#define PH_RAG_COLLECTION_NEAR_H
+/* Ranking with any numbers, for search and for measurements, and reading the chunks it finds. */
+#ifndef PH_RAG_COLLECTION_RANK_H
+#define PH_RAG_COLLECTION_RANK_H
 
 #include "rag/collection_search.h"
 #include "rag/lex_score.h"
-
-/* Adds to the scores of n chunks. weights: of each term of the query. */
-phial_status ph_lex_rescore(phial_collection *c, const ph_lex_query *q, const double *weights,
-                            const ph_lex_params *params, ph_scored *list, size_t n,
-                            phial_error *err);
 
 phial_status ph_lex_rank(phial_collection *c, const ph_lex_query *q, const ph_lex_params *params,
                          const ph_chunk_ranges *ranges, size_t k, ph_scored **out, size_t *n,
