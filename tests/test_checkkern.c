@@ -27,23 +27,30 @@ int main(int argc, char **argv)
     }
     check_isa isas[CHECK_ISAS_MAX];
     size_t n = check_isas(isas);
-    bool avx512 = false;
+    bool avx512 = false, bf16 = false;
     for (size_t i = 0; i < n; i++) {
         printf("checking %s\n", isas[i].label);
         avx512 = avx512 || strncmp(isas[i].label, "avx512", 6) == 0;
+        bf16 = bf16 || isas[i].kern.bf16_round != NULL;
     }
 #if defined(__x86_64__)
     if (!avx512) {
         printf("skipped 1: avx512 (no such CPU, and no SIMDe or no AVX2 to emulate it)\n");
     }
+    if (!bf16) {
+        printf("skipped 1: avx512bf16 (likewise)\n");
+    }
 #else
     (void)avx512;
+    (void)bf16;
 #endif
     int failed = run("number formats", check_type_tests, check_n_type_tests);
     failed += run("rows", check_row_tests, check_n_row_tests);
     failed += run("matrix products", check_matmul_tests, check_n_matmul_tests);
     failed += run("fast matrix products", check_fast_tests, check_n_fast_tests);
+    failed += run("bf16 matrix products", check_bf16_tests, check_n_bf16_tests);
     failed += run("attention", check_attn_tests, check_n_attn_tests);
     failed += run("training", check_train_tests, check_n_train_tests);
+    failed += run("probes", check_probe_tests, check_n_probe_tests);
     return failed != 0;
 }

@@ -41,8 +41,10 @@ typedef enum phial_kv_type {
 } phial_kv_type;
 
 /* Arithmetic of the products with weights. EXACT: weights as stored, activations in f32. FAST:
- * activations are rounded to int8, with a scale for every 32 or 256 of them, where the weights are
- * quantized; other weights are multiplied exactly. AUTO: FAST if most of the model's bytes are
+ * where the weights are quantized, activations are rounded to int8, with a scale for every 32 or
+ * 256 of them; where they are F16 or BF16 and the CPU multiplies bf16 numbers (AVX512_BF16),
+ * weights and activations are rounded to bf16 and summed in f32, and on other CPUs, which would
+ * gain nothing, multiplied exactly; F32 always is. AUTO: FAST if most of the model's bytes are
  * quantized weights, otherwise EXACT. */
 typedef enum phial_math {
     PHIAL_MATH_AUTO = 0,
@@ -68,7 +70,7 @@ PHIAL_API phial_status phial_engine_new(phial_engine **out, const phial_model *m
 PHIAL_API void phial_engine_free(phial_engine *engine); /* free its sessions first */
 
 PHIAL_API int phial_engine_n_threads(const phial_engine *engine);
-/* The kernels in use: "ref", "avx2", "avx512". */
+/* The kernels in use: "ref", "avx2", "avx512", "avx512vnni", "avx512bf16", "neon" ... */
 PHIAL_API const char *phial_engine_isa(const phial_engine *engine);
 
 /* What AUTO came to. */

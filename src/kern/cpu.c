@@ -16,6 +16,7 @@
 #define LEAF7_AVX512BW (1u << 30)
 #define LEAF7_AVX512VL (1u << 31)
 #define LEAF7C_VNNI    (1u << 11) /* in ECX */
+#define LEAF7_1A_BF16  (1u << 5)  /* in EAX of leaf 7, part 1 */
 #define XCR0_YMM       0x06u      /* XMM and YMM state */
 #define XCR0_ZMM       0xe6u      /* and opmasks and ZMM */
 
@@ -61,6 +62,13 @@ bool ph_cpu_has_avx512(void)
 bool ph_cpu_has_avx512vnni(void)
 {
     return has_avx512_and(LEAF7C_VNNI);
+}
+
+bool ph_cpu_has_avx512bf16(void)
+{
+    uint32_t a, b, c, d;
+    return has_avx512_and(0) && __get_cpuid_count(7, 0, &a, &b, &c, &d) && a >= 1 &&
+           __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & LEAF7_1A_BF16) != 0;
 }
 
 #elif defined(__aarch64__)

@@ -15,6 +15,7 @@
 
 #include "base/dtype.h"
 #include "base/mem.h"
+#include "kern/matmul_parts.h"
 
 #define CHUNK_ITEMS    3 /* at most, of PH_PANEL_ROWS rows of weights */
 #define CHUNK_ROWS     (CHUNK_ITEMS * PH_PANEL_ROWS)
@@ -208,38 +209,15 @@ static void ask_ahead(ahead *a)
     a->calls -= a->calls > 1;
 }
 
-/* Rows i .. i + m - 1 of x, panel p: results to where they belong. They are far apart: asked for
- * before they are computed. */
-static void ask_for_results(const chunk *c, size_t i, size_t m, size_t p)
+/* Of rows i .. i + m - 1 of x and panel p. */
+static ph_results results_of(const chunk *c, size_t i, size_t m, size_t p)
 {
-    const float *y = c->job->y + (c->first + i) * c->job->ldy + c->row + p * c->kind->rows;
-    size_t left = c->n - p * c->kind->rows, n = left < c->kind->rows ? left : c->kind->rows;
-    for (size_t r = 0; r < m; r++, y += c->job->ldy) {
-        __builtin_prefetch(y, 1);
-        __builtin_prefetch(y + n - 1, 1);
-    }
-}
-
-static void put_results(const chunk *c, size_t i, size_t m, size_t p, const float *from)
-{
-    size_t rows = c->kind->rows, left = c->n - p * rows, n = left < rows ? left : rows;
-    float *y = c->job->y + (c->first + i) * c->job->ldy + c->row + p * rows;
-    const float *bias = c->job->bias ? c->job->bias + c->row + p * rows : NULL;
-    for (size_t r = 0; r < m; r++, y += c->job->ldy, from += rows) {
-        if (bias == NULL) {
-            memcpy(y, from, n * sizeof *y);
-            continue;
-        }
-        size_t j = 0;
-        for (; j + 8 <= n; j += 8) {
-            for (size_t l = 0; l < 8; l++) { /* a constant count: one vector */
-                y[j + l] = from[j + l] + bias[j + l];
-            }
-        }
-        for (; j < n; j++) {
-            y[j] = from[j] + bias[j];
-        }
-    }
+    size_t rows = c->kind->rows, left = c->n - p * rows;
+    return (ph_results){.job = c->job,
+                        .i = c->first + i,
+                        .m = m,
+                        .j = c->row + p * rows,
+                        .n = left < rows ? left : rows};
 }
 
 static void multiply_step(const fast_run *run, const chunk *c, size_t k0, size_t k, gemm_room *room)
@@ -262,13 +240,14 @@ static void multiply_step(const fast_run *run, const chunk *c, size_t k0, size_t
             if (k0 == 0) {
                 memset(t.y, 0, t.m * c->kind->rows * sizeof *t.y);
             }
+            ph_results results = results_of(c, i, t.m, p);
             ask_ahead(&next);
             if (last) {
-                ask_for_results(c, i, t.m, p);
+                ph_results_ask(&results);
             }
             c->kind->multiply(&t);
             if (last) {
-                put_results(c, i, t.m, p, t.y);
+                ph_results_put(&results, t.y, c->kind->rows);
             }
         }
     }

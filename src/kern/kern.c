@@ -96,6 +96,13 @@ phial_status ph_work_make_fast(ph_work *work, size_t max_m, size_t max_k, phial_
         n > SIZE_MAX / 4) {
         return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "activations of %zu x %zu", max_m, max_k);
     }
+    if (work->kern->bf16_round != NULL) {
+        work->bf16 = ph_alloc_aligned(max_m, ph_align_up(max_k, PH_BF16_BLOCK) * sizeof *work->bf16,
+                                      PH_CACHE_LINE, err);
+        if (work->bf16 == NULL) {
+            return PHIAL_ERR_NO_MEMORY;
+        }
+    }
     for (size_t i = 0; i < 2; i++) {
         struct ph_x8_room *room = &work->x8[i];
         size_t bytes = n * sizeof *room->q + n / 32 * sizeof *room->scale +
@@ -116,6 +123,7 @@ void ph_work_close(ph_work *work)
     ph_free(work->bytes);
     ph_free(work->x8[0].q);
     ph_free(work->x8[1].q);
+    ph_free(work->bf16);
     *work = (ph_work){0};
 }
 

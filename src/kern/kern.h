@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "base/pool.h"
+#include "kern/bf16.h"
 #include "kern/fast.h"
 #include "kern/quant.h"
 
@@ -151,7 +152,7 @@ typedef struct ph_score_row {
 } ph_score_row;
 
 typedef struct ph_kern {
-    const char *isa; /* "ref", "avx2", "avx512" */
+    const char *isa; /* "ref", "avx2", "avx512" ... */
 
     /* By ph_quant.index. */
     ph_quantize_fn quantize[PH_N_QUANT];
@@ -177,6 +178,12 @@ typedef struct ph_kern {
     ph_dots_fn dots[PH_N_QUANT]; /* NULL: `few` does it; same bits either way */
     const ph_panel_kind *panels[PH_N_QUANT];
     unsigned char panels_from[PH_N_QUANT]; /* rows of x; 0: as soon as dots do not do it at once */
+
+    /* Fast arithmetic with F16 and BF16, kern/bf16.h. NULL: these weights are multiplied exactly.
+     */
+    const ph_bf16_kind *bf16[PH_N_QUANT];
+    ph_bf16_round_fn bf16_round; /* of activations */
+    void (*bf16_tile)(const ph_bf16_tile *t);
 
     /* One row of n numbers: mean, then biased variance of x - mean, both summed over PH_DOT_LANES
      * lanes by halving; y = (x - mean) / sqrt(var + eps) * weight + bias. y may be x. */
@@ -252,6 +259,7 @@ typedef struct ph_work {
         int16_t *sums;
         int8_t *q8;
     } x8[2];
+    uint16_t *bf16; /* owned; the same for kern/bf16.h; NULL where the table has none of it */
 } ph_work;
 
 /* Room of one thread: 96 rows of weights in panels and some of activations, of one depth block, for
@@ -261,8 +269,8 @@ typedef struct ph_work {
 
 phial_status ph_work_open(ph_work *work, const ph_kern *kern, ph_pool *pool, phial_error *err);
 void ph_work_close(ph_work *work);
-/* Switches products with quantized weights to fast arithmetic (kern/fast.h), for at most max_m rows
- * of max_k numbers. */
+/* Switches products to fast arithmetic, those with quantized weights (kern/fast.h) and, where the
+ * table can, with F16 and BF16 (kern/bf16.h); for at most max_m rows of max_k numbers. */
 phial_status ph_work_make_fast(ph_work *work, size_t max_m, size_t max_k, phial_error *err);
 /* Start of a thread's room, aligned to PH_CACHE_LINE. */
 void *ph_work_at(const ph_work *work, int thread);

@@ -14,7 +14,9 @@
 
 #include "base/dtype.h"
 #include "base/mem.h"
+#include "kern/bf16_matmul.h"
 #include "kern/fast_matmul.h"
+#include "kern/matmul_parts.h"
 
 #include <string.h>
 
@@ -50,6 +52,12 @@ typedef struct matmul_run {
     size_t n_jobs, ldx, m, k, chunk_rows;
     bool wide;
 } matmul_run;
+
+/* Whether products with weights of this type are not in fast arithmetic. */
+static bool is_exact(const ph_work *work, ph_dtype type)
+{
+    return !ph_fast_applies(work, type) && !ph_bf16_applies(work, type);
+}
 
 /* Copies rows of one depth block, filled up with zeros to whole rounds of the lanes. */
 static void copy_rows(float *dst, const float *x, size_t ldx, size_t rows, size_t k)
@@ -210,7 +218,7 @@ static void gemm(void *arg, int thread, int n_threads)
     size_t before = 0; /* chunks of the jobs before j */
     for (size_t j = 0; j < run->n_jobs; j++) {
         const ph_matmul *job = &run->jobs[j];
-        if (ph_fast_applies(run->work, job->type)) {
+        if (!is_exact(run->work, job->type)) {
             continue;
         }
         size_t n_chunks = (job->n + run->chunk_rows - 1) / run->chunk_rows;
@@ -234,7 +242,7 @@ static size_t gemv_rows(const matmul_run *run, const ph_matmul *job)
 static size_t gemv_items(const matmul_run *run, const ph_matmul *job)
 {
     size_t rows = gemv_rows(run, job);
-    return ph_fast_applies(run->work, job->type) ? 0 : (job->n + rows - 1) / rows;
+    return is_exact(run->work, job->type) ? (job->n + rows - 1) / rows : 0;
 }
 
 static void gemv_part(const matmul_run *run, const ph_matmul *job, size_t begin, size_t n,
@@ -270,26 +278,6 @@ static void gemv(void *arg, int thread, int n_threads)
     }
 }
 
-/* Rows of weights in a chunk, such that all threads finish together: few threads and few chunks
- * would leave some without work at the end. */
-static size_t wide_chunk(const matmul_run *run)
-{
-    size_t n_threads = (size_t)ph_pool_threads(run->work->pool);
-    size_t best = 0, least = SIZE_MAX;
-    for (size_t rows = PANEL_ROWS; rows >= CHUNK_MIN; rows -= run->work->kern->wide_columns) {
-        size_t chunks = 0;
-        for (size_t j = 0; j < run->n_jobs; j++) {
-            chunks += (run->jobs[j].n + rows - 1) / rows;
-        }
-        size_t longest = (chunks + n_threads - 1) / n_threads * rows;
-        if (longest < least) {
-            least = longest;
-            best = rows;
-        }
-    }
-    return best;
-}
-
 void ph_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_jobs, const float *x,
                    size_t ldx, size_t m, size_t k)
 {
@@ -303,12 +291,13 @@ void ph_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_jobs, co
                       .chunk_rows = m <= FEW_X ? FEW_ROWS : CHUNK_ROWS,
                       .wide = m >= WIDE_MIN && work->kern->wide != NULL};
     if (run.wide) {
-        run.chunk_rows = wide_chunk(&run);
+        run.chunk_rows =
+            ph_matmul_chunk(work, jobs, n_jobs, PANEL_ROWS, CHUNK_MIN, work->kern->wide_columns);
     }
     bool exact = false;
     size_t n_items = 0;
     for (size_t j = 0; j < n_jobs; j++) {
-        exact = exact || !ph_fast_applies(work, jobs[j].type);
+        exact = exact || is_exact(work, jobs[j].type);
         n_items += m == 1 ? gemv_items(&run, &jobs[j]) : 0;
     }
     if (m == 1 && exact) {
@@ -318,5 +307,6 @@ void ph_matmul_run(const ph_work *work, const ph_matmul *jobs, size_t n_jobs, co
     }
     if (m > 0) {
         ph_fast_matmul_run(work, jobs, n_jobs, x, ldx, m, k);
+        ph_bf16_matmul_run(work, jobs, n_jobs, x, ldx, m, k);
     }
 }

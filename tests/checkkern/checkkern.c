@@ -11,6 +11,7 @@
 #if defined(PH_TEST_EMULATED_AVX512)
 void ph_kern_fill_avx512_emulated(ph_kern *kern);
 void ph_kern_fill_avx512vnni_emulated(ph_kern *kern);
+void ph_kern_fill_avx512bf16_emulated(ph_kern *kern);
 #endif
 
 size_t check_isas(check_isa isas[CHECK_ISAS_MAX])
@@ -29,6 +30,9 @@ size_t check_isas(check_isa isas[CHECK_ISAS_MAX])
         isas[n].kern = isas[n - 1].kern;
         ph_kern_fill_avx512vnni_emulated(&isas[n].kern);
         isas[n++].label = "avx512vnni (emulated)";
+        isas[n].kern = isas[n - 1].kern;
+        ph_kern_fill_avx512bf16_emulated(&isas[n].kern);
+        isas[n++].label = "avx512bf16 (emulated)";
     }
 #endif
     return n;

@@ -16,10 +16,12 @@
 #include <simde/x86/avx512.h>
 
 #include <immintrin.h>
+#include <stdint.h>
 #include <string.h>
 
 #define ph_kern_fill_avx512     ph_kern_fill_avx512_emulated
 #define ph_kern_fill_avx512vnni ph_kern_fill_avx512vnni_emulated
+#define ph_kern_fill_avx512bf16 ph_kern_fill_avx512bf16_emulated
 
 static inline __m512 emu_join(__m256 lo, __m256 hi)
 {
@@ -81,6 +83,58 @@ static inline __m256 emu_scale(__m256 a, __m256 n)
     return _mm256_mul_ps(_mm256_mul_ps(a, _mm256_castsi256_ps(low)), _mm256_castsi256_ps(high));
 }
 
+/* Numbers below the normal ones as zeros of their sign: what the bf16 instructions do whatever the
+ * control register says. */
+static inline __m256 emu_normal(__m256 a)
+{
+    __m256 sign = _mm256_and_ps(a, _mm256_set1_ps(-0.0f));
+    __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+    __m256 small = _mm256_cmp_ps(size, _mm256_set1_ps(0x1p-126f), _CMP_LT_OQ);
+    return _mm256_blendv_ps(a, sign, small);
+}
+
+static inline __m256 emu_dot_half(__m256 s, __m256i a, __m256i b)
+{
+    const __m256i upper = _mm256_set1_epi32((int)0xffff0000u);
+    __m256 a1 = _mm256_castsi256_ps(_mm256_and_si256(a, upper));
+    __m256 b1 = _mm256_castsi256_ps(_mm256_and_si256(b, upper));
+    __m256 a0 = _mm256_castsi256_ps(_mm256_slli_epi32(a, 16));
+    __m256 b0 = _mm256_castsi256_ps(_mm256_slli_epi32(b, 16));
+    s = emu_normal(_mm256_fmadd_ps(emu_normal(a1), emu_normal(b1), emu_normal(s)));
+    return emu_normal(_mm256_fmadd_ps(emu_normal(a0), emu_normal(b0), s));
+}
+
+static inline __m512 emu_dpbf16(__m512 s, __m512i a, __m512i b)
+{
+    return emu_join(emu_dot_half(emu_half(s, 0), emu_bits(a, 0), emu_bits(b, 0)),
+                    emu_dot_half(emu_half(s, 1), emu_bits(a, 1), emu_bits(b, 1)));
+}
+
+/* Low half from b. */
+static inline __m512i emu_to_bf16(__m512 a, __m512 b)
+{
+    float in[32];
+    uint16_t out[32];
+    memcpy(in, &b, sizeof b);
+    memcpy(in + 16, &a, sizeof a);
+    for (int l = 0; l < 32; l++) {
+        uint32_t u;
+        memcpy(&u, &in[l], sizeof u);
+        uint32_t size = u & 0x7fffffffu;
+        uint32_t rounded = u + 0x7fffu + (u >> 16 & 1u);
+        out[l] = (uint16_t)(size < 0x800000u     ? u >> 16 & 0x8000u
+                            : size > 0x7f800000u ? u >> 16 | 0x40u
+                                                 : rounded >> 16);
+    }
+    __m512i r;
+    memcpy(&r, out, sizeof r);
+    return r;
+}
+
+#undef _mm512_dpbf16_ps
+#undef _mm512_cvtne2ps_pbh
+#define _mm512_dpbf16_ps(s, a, b) emu_dpbf16(s, (__m512i)(a), (__m512i)(b))
+#define _mm512_cvtne2ps_pbh(a, b) emu_to_bf16(a, b)
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_mask_storeu_ps
 #undef _mm512_cvtph_ps
