@@ -55,7 +55,7 @@ static double probe(const ph_probe *p)
 {
     double cpu = cpu_ns();
     uint64_t begin = ph_clock_ns();
-    double speed = ph_probe_fma(p, PROBE_MS);
+    double speed = ph_probe_ops(p, PH_PROBE_FMA, PROBE_MS);
     double amount = speed * (double)(ph_clock_ns() - begin);
     return amount / (cpu_ns() - cpu);
 }

@@ -141,7 +141,7 @@ int main(int argc, char **argv)
     char line[64];
     while (fgets(line, sizeof line, stdin) != NULL) {
         if (strncmp(line, "probe", 5) == 0) {
-            printf("{\"gflops\":%.2f}\n", ph_probe_fma(&b.probe, PROBE_MS));
+            printf("{\"gflops\":%.2f}\n", ph_probe_ops(&b.probe, PH_PROBE_FMA, PROBE_MS));
         } else {
             step(&b, strncmp(line, "loss", 4) != 0);
         }

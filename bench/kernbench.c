@@ -16,6 +16,8 @@
 #include "base/rng.h"
 #include "base/thread.h"
 #include "kern/attn.h"
+#include "kern/bf16_matmul.h"
+#include "kern/fast_matmul.h"
 #include "kern/matmul.h"
 #include "kern/probe.h"
 #include "kern/rows.h"
@@ -28,6 +30,7 @@
 #define BATCH      512
 #define MAX_PAIRS  1000
 #define DROP_ABOVE 0.05
+#define PROBE_MS   50.0
 
 #define ATTN_LAYERS 8
 #define ATTN_PAGES  32
@@ -61,19 +64,23 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-typedef enum limit { LIMIT_READ, LIMIT_FMA, LIMIT_INT8 } limit;
-
-static double probe_once(bench *b, limit what)
+static double probe_once(bench *b, ph_probe_kind what)
 {
-    return what == LIMIT_READ   ? ph_probe_read(&b->probe, b->weights, b->weight_bytes)
-           : what == LIMIT_INT8 ? ph_probe_int8(&b->probe, 50)
-                                : ph_probe_fma(&b->probe, 50);
+    return what == PH_PROBE_READ ? ph_probe_read(&b->probe, b->weights, b->weight_bytes)
+                                 : ph_probe_ops(&b->probe, what, PROBE_MS);
 }
 
-static void measure(bench *b, const char *name, const slice *s, limit what)
+/* Of products with the weights. */
+static ph_probe_kind arithmetic(const bench *b)
+{
+    return ph_fast_applies(&b->work, b->type)   ? PH_PROBE_INT8
+           : ph_bf16_applies(&b->work, b->type) ? PH_PROBE_BF16
+                                                : PH_PROBE_FMA;
+}
+
+static void measure(bench *b, const char *name, const slice *s, ph_probe_kind what)
 {
     static double ratios[MAX_PAIRS], speeds[MAX_PAIRS], probes[MAX_PAIRS];
-    static const char *const units[] = {"GB/s", "GFLOP/s", "int8 GOP/s"};
     int n = 0, dropped = 0;
     s->work(b, s);
     double before = probe_once(b, what);
@@ -106,7 +113,7 @@ static void measure(bench *b, const char *name, const slice *s, limit what)
     printf("%-34s %7.3f   quartiles %.3f %.3f   %8.1f of %8.1f %s   %d pairs, %d dropped; best / "
            "best %.3f\n",
            name, ratios[n / 2], ratios[n / 4], ratios[3 * n / 4], speeds[n / 2], probes[n / 2],
-           units[what], n, dropped, best / best_limit);
+           ph_probe_unit(what), n, dropped, best / best_limit);
     fflush(stdout);
 }
 
@@ -201,7 +208,7 @@ static void bench_decode(bench *b)
         }
         snprintf(name, sizeof name, "%s decode %s, %zu sequences", math_of(b),
                  ph_dtype_name(b->type), s.m);
-        measure(b, name, &s, many ? LIMIT_INT8 : LIMIT_READ);
+        measure(b, name, &s, many ? arithmetic(b) : PH_PROBE_READ);
     }
 }
 
@@ -214,7 +221,7 @@ static void bench_gemm(bench *b)
         s.amount = 2.0 * BATCH * (double)s.n * (double)s.k;
         snprintf(name, sizeof name, "%s %s %dx%zux%zu", math_of(b), ph_dtype_name(b->type), BATCH,
                  s.n, s.k);
-        measure(b, name, &s, b->fast ? LIMIT_INT8 : LIMIT_FMA);
+        measure(b, name, &s, arithmetic(b));
     }
 }
 
@@ -244,12 +251,12 @@ static void bench_attn(bench *b)
         s.n_keys = s.n = BATCH;
         s.amount = 4.0 * HEADS * HEAD_DIM * BATCH * (BATCH + 1) / 2;
         snprintf(name, sizeof name, "attention %s, prompt of %d", names[type], BATCH);
-        measure(b, name, &s, LIMIT_FMA);
+        measure(b, name, &s, PH_PROBE_FMA);
         s.n_keys = ATTN_PAGES * PH_KV_PAGE;
         s.n = 1;
         s.amount = ATTN_PAGES * (double)page_bytes;
         snprintf(name, sizeof name, "attention %s, depth %zu", names[type], s.n_keys);
-        measure(b, name, &s, LIMIT_READ);
+        measure(b, name, &s, PH_PROBE_READ);
         for (size_t p = 0; p < ATTN_PAGES; p++) {
             ph_free(s.pages[p]);
         }
@@ -287,10 +294,12 @@ static bool setup(bench *b, phial_error *err)
         b->x[i] = (float)(i % 251) * 0.01f - 1;
     }
     ph_probe_init(&b->probe, b->pool, b->weights, b->weight_bytes);
-    printf("%s, %d threads, %s weights of %.2f GB; probes: FMA %s, int8 %s, read %s\n", b->kern.isa,
-           ph_pool_threads(b->pool), ph_dtype_name(b->type), (double)b->weight_bytes / 1e9,
-           ph_probe_fma_name(&b->probe), ph_probe_int8_name(&b->probe),
-           ph_probe_read_name(&b->probe));
+    printf("%s, %d threads, %s weights of %.2f GB; probes: FMA %s, int8 %s, "
+           "bf16 %s, read %s\n",
+           b->kern.isa, ph_pool_threads(b->pool), ph_dtype_name(b->type),
+           (double)b->weight_bytes / 1e9, ph_probe_name(&b->probe, PH_PROBE_FMA),
+           ph_probe_name(&b->probe, PH_PROBE_INT8), ph_probe_name(&b->probe, PH_PROBE_BF16),
+           ph_probe_name(&b->probe, PH_PROBE_READ));
     return true;
 }
 

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "kern/bf16_matmul.h"
+#include "kern/fast_matmul.h"
 #include "rt/engine.h"
 
 #define SLICE_MS      200.0
@@ -33,10 +35,17 @@ typedef struct watch {
 } watch;
 
 /* Of the products that most of the work is. */
+static ph_probe_kind arithmetic_of(const ph_bench *b)
+{
+    const ph_work *work = &b->engine->ws->work;
+    return ph_fast_applies(work, b->engine->weight_type)   ? PH_PROBE_INT8
+           : ph_bf16_applies(work, b->engine->weight_type) ? PH_PROBE_BF16
+                                                           : PH_PROBE_FMA;
+}
+
 static double arithmetic_peak(const ph_bench *b)
 {
-    return phial_engine_math(b->engine) == PHIAL_MATH_FAST ? ph_probe_int8(&b->probe, PROBE_MS)
-                                                           : ph_probe_fma(&b->probe, PROBE_MS);
+    return ph_probe_ops(&b->probe, arithmetic_of(b), PROBE_MS);
 }
 
 static double take_probe(const watch *w)
@@ -303,8 +312,7 @@ phial_status ph_bench_run(const ph_bench *b, const ph_bench_case *c, ph_bench_re
             .roofline_ratio = median(w.ratios, w.n_kept),
             .n_kept = w.n_kept,
             .n_dropped = w.n_dropped,
-            .memory_bound = w.memory_bound,
-            .int8 = !w.memory_bound && phial_engine_math(b->engine) == PHIAL_MATH_FAST,
+            .bound = w.memory_bound ? PH_PROBE_READ : arithmetic_of(b),
             .limit = median(w.limits, w.n_kept),
         };
     }

@@ -39,8 +39,8 @@ typedef struct ph_bench_result {
     double spread;         /* (most - least) / median over repetitions */
     double roofline_ratio; /* median over slices kept; 0 if none was */
     size_t n_kept, n_dropped;
-    bool memory_bound, int8;
-    double limit; /* median probe: GB/s, or GFLOP/s, or int8 GOP/s */
+    ph_probe_kind bound; /* what bounds the work */
+    double limit;        /* median probe of it */
 } ph_bench_result;
 
 phial_status ph_bench_run(const ph_bench *b, const ph_bench_case *c, ph_bench_result *out,

@@ -87,7 +87,7 @@ static ph_json *as_json(const ph_bench_case *c, const ph_bench_result *r)
     ph_json_set(o, "roofline_ratio",
                 r->n_kept > 0 ? ph_json_f64_new(r->roofline_ratio) : ph_json_null_new());
     ph_json_set(o, "bound",
-                ph_json_str_new(ph_str_from(r->memory_bound ? "memory" : "arithmetic")));
+                ph_json_str_new(ph_str_from(r->bound == PH_PROBE_READ ? "memory" : "arithmetic")));
     ph_json_set(o, "limit", ph_json_f64_new(r->limit));
     ph_json_set(o, "pairs_kept", ph_json_int_new((int64_t)r->n_kept));
     ph_json_set(o, "pairs_dropped", ph_json_int_new((int64_t)r->n_dropped));
@@ -100,12 +100,9 @@ static void print_row(const ph_bench_case *c, const ph_bench_result *r)
     if (r->n_kept > 0) {
         snprintf(ratio, sizeof ratio, "%.2f", r->roofline_ratio);
     }
-    ph_outf("%-8s %8zu %5zu %6zu %10.2f %6.0f%% %8s of %6.1f %-7s %5zu kept %4zu dropped\n",
+    ph_outf("%-8s %8zu %5zu %6zu %10.2f %6.0f%% %8s of %6.1f %-12s %5zu kept %4zu dropped\n",
             c->decode ? "decode" : "prefill", c->decode ? c->n_gen : c->n_prompt, c->n_seq,
-            c->depth, r->tok_s, 100 * r->spread, ratio, r->limit,
-            r->memory_bound ? "GB/s"
-            : r->int8       ? "GOP/s"
-                            : "GFLOP/s",
+            c->depth, r->tok_s, 100 * r->spread, ratio, r->limit, ph_probe_unit(r->bound),
             r->n_kept, r->n_dropped);
     ph_out_flush();
 }
@@ -304,8 +301,8 @@ static const ph_cmd_example examples[] = {
 const ph_cmd ph_cmd_bench = {
     .details =
         "Measures tokens per second and, for each figure, its ratio to the limit of the machine "
-        "(memory bandwidth, fused multiply-adds, or int8 products in fast arithmetic), which is "
-        "measured in the same process "
+        "(memory bandwidth, fused multiply-adds, or in fast arithmetic products of int8 or bf16 "
+        "numbers), which is measured in the same process "
         "between slices of the work. Slices whose two probes differ by more than 5% are dropped "
         "and counted.",
     .opts = opts,

@@ -1,31 +1,40 @@
-/* What the machine allows, measured: fused multiply-adds, int8 products and memory reads, by the
- * best of several loops each. The loops are assembly, so that no compiler makes them weaker than
- * they read. */
+/* What the machine allows, measured: products and their sums in f32, int8 and bf16, and memory
+ * reads, by the best of several loops each (kern/probe.def). The loops are assembly, so that no
+ * compiler makes them weaker than they read. */
 #ifndef PH_KERN_PROBE_H
 #define PH_KERN_PROBE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/pool.h"
 
+typedef enum ph_probe_kind {
+    PH_PROBE_FMA,  /* f32 fused multiply-add */
+    PH_PROBE_INT8, /* products of int8 summed in int32 */
+    PH_PROBE_BF16, /* products of bf16 summed in f32; in f32 alone where nothing is faster */
+    PH_PROBE_READ, /* reading memory */
+    PH_N_PROBES
+} ph_probe_kind;
+
 typedef struct ph_probe {
     ph_pool *pool;
-    int fma_kernel; /* the fastest, by ph_probe_init() */
-    int int8_kernel;
-    int read_kernel;
+    size_t loop[PH_N_PROBES]; /* number in probe.def; the fastest of its kind, by ph_probe_init() */
 } ph_probe;
 
 /* Tries every loop on the pool; bytes is memory far larger than the caches. */
 void ph_probe_init(ph_probe *p, ph_pool *pool, const unsigned char *bytes, size_t n);
 
-const char *ph_probe_fma_name(const ph_probe *p);
-const char *ph_probe_int8_name(const ph_probe *p);
-const char *ph_probe_read_name(const ph_probe *p);
+/* Chooses the i-th loop of a kind. False if it cannot run here; *end is set behind the last. */
+bool ph_probe_choose(ph_probe *p, ph_probe_kind kind, size_t i, bool *end);
 
-/* GFLOP/s of f32 fused multiply-add (two operations each) on all threads, over about ms. */
-double ph_probe_fma(const ph_probe *p, double ms);
-/* Giga-operations/s (two a product) of int8 products summed in int32, likewise. */
-double ph_probe_int8(const ph_probe *p, double ms);
+const char *ph_probe_name(const ph_probe *p, ph_probe_kind kind);
+/* "GFLOP/s", "int8 GOP/s", "bf16 GFLOP/s", "GB/s" */
+const char *ph_probe_unit(ph_probe_kind kind);
+
+/* Giga-operations/s (a product and its sum are two) on all threads, over about ms. kind is not
+ * PH_PROBE_READ. */
+double ph_probe_ops(const ph_probe *p, ph_probe_kind kind, double ms);
 /* GB/s of reading the n bytes once, each thread a contiguous share. */
 double ph_probe_read(const ph_probe *p, const unsigned char *bytes, size_t n);
 

@@ -52,6 +52,7 @@ static phial_status choose_math(phial_engine *e, const phial_engine_options *o, 
     }
     const ph_dtype_info *type = ph_dtype_by_name(ph_str_from(info.weight_type));
     bool quantized = type != NULL && type->block > 1;
+    e->weight_type = type != NULL ? type->id : PH_DTYPE_F32;
     e->math = o->math != PHIAL_MATH_AUTO ? o->math : quantized ? PHIAL_MATH_FAST : PHIAL_MATH_EXACT;
     e->kv_type = o->kv_type != PHIAL_KV_AUTO  ? o->kv_type
                  : e->math == PHIAL_MATH_FAST ? PHIAL_KV_F16

@@ -16,6 +16,7 @@ struct phial_engine {
     ph_pool *pool;
     ph_workspace *ws;
     ph_kv_layout layout;
+    ph_dtype weight_type;  /* of most weights */
     phial_math math;       /* EXACT or FAST */
     phial_kv_type kv_type; /* never AUTO */
     size_t n_chunk;
