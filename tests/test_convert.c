@@ -4,12 +4,14 @@
  * golden model makes the trip too, and the vocabulary is compared with the one that llama.cpp's
  * converter wrote. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +21,7 @@
 #include "fmt/hfconfig.h"
 #include "fmt/safetensors.h"
 #include "model/convert.h"
+#include "model/convert_dir.h"
 #include "model/convert_plan.h"
 #include "model/synth.h"
 #include "phial/phial.h"
@@ -550,6 +553,53 @@ static void gguf_of_others(void **state)
     ph_safetensors_close(st);
 }
 
+/* Folders in which something for at("place") is being written. */
+static int n_unfinished(void)
+{
+    char line[512];
+    snprintf(line, sizeof line, "n=$(ls -d %s/place.* 2>/dev/null | wc -l); exit $n", dir);
+    return WEXITSTATUS(system(line));
+}
+
+static void begin_writing(ph_convert_dir *d)
+{
+    phial_error err = {0};
+    if (ph_convert_dir_open(d, at("place"), false, &err) != PHIAL_OK ||
+        ph_convert_dir_write(d, "a file", ph_str_from("text"), &err) != PHIAL_OK)
+        fail_msg("%s", err.message);
+}
+
+static void dead_writers_leave_nothing(void **state)
+{
+    (void)state;
+    ph_convert_dir first = {0}, second = {0};
+    phial_error err = {0};
+    pid_t child = fork();
+    if (child == 0) {
+        begin_writing(&first);
+        kill(getpid(), SIGKILL);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && n_unfinished() == 1);
+    /* Somebody's own, and of another path. */
+    char line[512];
+    snprintf(line, sizeof line, "cd %s && mkdir place.backup place2.part-abcdef", dir);
+    assert_int_equal(system(line), 0);
+    assert_int_equal(n_unfinished(), 2);
+    begin_writing(&first);
+    assert_int_equal(n_unfinished(), 2); /* the dead one's is gone */
+    begin_writing(&second);
+    assert_int_equal(n_unfinished(), 3); /* the living one's is not */
+    if (ph_convert_dir_commit(&first, &err) != PHIAL_OK)
+        fail_msg("%s", err.message);
+    ph_convert_dir_close(&first);
+    ph_convert_dir_close(&second);
+    assert_int_equal(n_unfinished(), 1);
+    assert_true(ph_file_bytes(at("place/a file")) == 4);
+    assert_int_equal(ph_file_kind_of(at("place2.part-abcdef")), PH_FILE_DIRECTORY);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -579,6 +629,7 @@ int main(void)
         cmocka_unit_test(golden_models_round_trip),
         cmocka_unit_test(vocabulary_as_llama_writes_it),
         cmocka_unit_test(gguf_of_others),
+        cmocka_unit_test(dead_writers_leave_nothing),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

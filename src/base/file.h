@@ -76,9 +76,14 @@ phial_status ph_file_remove(const char *path, phial_error *err);
 typedef struct ph_lock ph_lock;
 phial_status ph_lock_open(ph_lock **out, const char *path, phial_error *err);
 void ph_lock_close(ph_lock *lock);
+/* The same for a folder that is there already: it is its own lock. */
+phial_status ph_lock_open_dir(ph_lock **out, const char *path, phial_error *err);
 
 /* Removes what writers that were killed have left in a folder. Only for who has it for himself. */
 void ph_dir_sweep(const char *path);
+/* The same for one path: removes folders beside it, with the files in them, whose name is the
+ * path's with `mark` and six more characters behind it, and which nobody has locked. */
+void ph_dir_sweep_beside(const char *path, const char *mark);
 
 /* "dir" + "/" + "name"; owned. */
 char *ph_path_join(const char *dir, const char *name, phial_error *err);

@@ -13,6 +13,8 @@
 
 /* ".%08x" behind a file's name: see open_temp() in file_io.c. */
 #define TEMP_DIGITS 8
+/* What mkdtemp() fills in. */
+#define MARK_DIGITS 6
 
 phial_status ph_file_remove(const char *path, phial_error *err)
 {
@@ -24,14 +26,14 @@ struct ph_lock {
     int fd;
 };
 
-phial_status ph_lock_open(ph_lock **out, const char *path, phial_error *err)
+static phial_status lock_open(ph_lock **out, const char *path, int flags, phial_error *err)
 {
     *out = NULL;
     ph_lock *lock = ph_alloc(1, sizeof *lock, err);
     if (!lock)
         return PHIAL_ERR_NO_MEMORY;
     phial_status st = PHIAL_OK;
-    lock->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    lock->fd = open(path, flags | O_CLOEXEC, 0666);
     if (lock->fd < 0)
         st = ph_err_errno(err, errno, "%s", path);
     else if (flock(lock->fd, LOCK_EX | LOCK_NB) != 0)
@@ -45,6 +47,16 @@ phial_status ph_lock_open(ph_lock **out, const char *path, phial_error *err)
     return st;
 }
 
+phial_status ph_lock_open(ph_lock **out, const char *path, phial_error *err)
+{
+    return lock_open(out, path, O_RDWR | O_CREAT, err);
+}
+
+phial_status ph_lock_open_dir(ph_lock **out, const char *path, phial_error *err)
+{
+    return lock_open(out, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, err);
+}
+
 void ph_lock_close(ph_lock *lock)
 {
     if (!lock)
@@ -52,6 +64,22 @@ void ph_lock_close(ph_lock *lock)
     if (lock->fd >= 0)
         close(lock->fd);
     ph_free(lock);
+}
+
+/* Regular files in a folder for which `wanted` says yes; NULL: all. */
+static void remove_files(const char *path, bool (*wanted)(const char *name))
+{
+    DIR *dir = opendir(path);
+    if (!dir)
+        return;
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        bool take = !wanted || wanted(e->d_name);
+        char *file = take ? ph_path_join(path, e->d_name, NULL) : NULL;
+        if (file && ph_file_kind_of(file) == PH_FILE_REGULAR)
+            unlink(file);
+        ph_free(file);
+    }
+    closedir(dir);
 }
 
 static bool is_leftover(const char *name)
@@ -63,14 +91,29 @@ static bool is_leftover(const char *name)
 
 void ph_dir_sweep(const char *path)
 {
-    DIR *dir = opendir(path);
-    if (!dir)
-        return;
-    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
-        char *file = is_leftover(e->d_name) ? ph_path_join(path, e->d_name, NULL) : NULL;
-        if (file && ph_file_kind_of(file) == PH_FILE_REGULAR)
-            unlink(file);
-        ph_free(file);
+    remove_files(path, is_leftover);
+}
+
+void ph_dir_sweep_beside(const char *path, const char *mark)
+{
+    const char *name = ph_path_base(path);
+    size_t n = strlen(name), n_mark = strlen(mark);
+    char *parent = ph_strndup(path, (size_t)(name - path), NULL);
+    DIR *dir = parent ? opendir(parent[0] ? parent : ".") : NULL;
+    for (struct dirent *e; dir && (e = readdir(dir)) != NULL;) {
+        if (strlen(e->d_name) != n + n_mark + MARK_DIGITS || memcmp(e->d_name, name, n) != 0 ||
+            memcmp(e->d_name + n, mark, n_mark) != 0)
+            continue;
+        ph_lock *lock = NULL;
+        char *left = ph_path_join(parent[0] ? parent : ".", e->d_name, NULL);
+        if (left && ph_lock_open_dir(&lock, left, NULL) == PHIAL_OK) {
+            remove_files(left, NULL);
+            rmdir(left);
+        }
+        ph_lock_close(lock);
+        ph_free(left);
     }
-    closedir(dir);
+    if (dir)
+        closedir(dir);
+    ph_free(parent);
 }

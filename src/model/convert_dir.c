@@ -7,21 +7,46 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/mem.h"
+
+#define MARK  ".part-" /* behind the name of an unfinished folder, before six characters */
+#define TRIES 3
+
+/* Locked, so that the next writer can tell it from what one that was killed has left. That writer
+ * may come between the two steps here: then another folder is made. Where nothing can be locked the
+ * folder goes unlocked, and whatever is left there stays. */
+static phial_status make_locked(ph_convert_dir *dir, size_t n, phial_error *err)
+{
+    for (int tries = TRIES; tries > 0; tries--) {
+        snprintf(dir->temp, n, "%s" MARK "XXXXXX", dir->path);
+        if (!mkdtemp(dir->temp))
+            return ph_err_errno(err, errno, "%s: making the folder", dir->path);
+        phial_status status = ph_lock_open_dir(&dir->lock, dir->temp, NULL);
+        bool there = ph_file_kind_of(dir->temp) == PH_FILE_DIRECTORY;
+        if (there && (status == PHIAL_OK || (status == PHIAL_ERR_IO && tries == 1)))
+            return PHIAL_OK;
+        ph_lock_close(dir->lock);
+        dir->lock = NULL;
+        rmdir(dir->temp);
+        if (status == PHIAL_ERR_NO_MEMORY)
+            return ph_err_set(err, status, "%s: locking the folder", dir->path);
+    }
+    return ph_err_set(err, PHIAL_ERR_IO, "%s: the unfinished folder was removed by others",
+                      dir->path);
+}
 
 static phial_status make_temp(ph_convert_dir *dir, phial_error *err)
 {
-    size_t n = strlen(dir->path) + sizeof ".XXXXXX";
+    size_t n = strlen(dir->path) + sizeof MARK "XXXXXX";
     dir->temp = ph_alloc(n, 1, err);
     if (!dir->temp)
         return PHIAL_ERR_NO_MEMORY;
-    snprintf(dir->temp, n, "%s.XXXXXX", dir->path);
-    if (!mkdtemp(dir->temp)) {
-        int code = errno;
+    ph_dir_sweep_beside(dir->path, MARK);
+    phial_status status = make_locked(dir, n, err);
+    if (status != PHIAL_OK) {
         ph_free(dir->temp);
         dir->temp = NULL;
-        return ph_err_errno(err, code, "%s: making the folder", dir->path);
+        return status;
     }
     /* mkdtemp is strict; the result shall have the rights of an ordinary folder. */
     mode_t mask = umask(0);
@@ -96,6 +121,7 @@ void ph_convert_dir_close(ph_convert_dir *dir)
     }
     if (dir->temp && !dir->committed)
         rmdir(dir->temp);
+    ph_lock_close(dir->lock);
     ph_free(dir->temp);
     ph_free(dir->path);
     *dir = (ph_convert_dir){0};
