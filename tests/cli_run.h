@@ -2,11 +2,17 @@
 #ifndef PH_TESTS_CLI_RUN_H
 #define PH_TESTS_CLI_RUN_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #define PH_CLI_PROGRAM PHIAL_BUILD_DIR "/phial"
 
@@ -42,6 +48,36 @@ static inline const cli_result *cli_run(const char *line)
     r.out_len = cli_take(out, r.out, sizeof r.out);
     cli_take(err, r.err, sizeof r.err);
     return &r;
+}
+
+/* The same in a folder. */
+static inline const cli_result *cli_run_in(const char *folder, const char *line)
+{
+    static char command[7000];
+    snprintf(command, sizeof command, "cd %s && { %s\n}", folder, line);
+    return cli_run(command);
+}
+
+/* Fails the test unless the line ends with this code and these are in what it says. */
+static inline const cli_result *cli_check(const cli_result *r, const char *line, int code,
+                                          const char *in_out, const char *in_err)
+{
+    if (r->code != code || !strstr(r->out, in_out) || !strstr(r->err, in_err))
+        fail_msg("%s: exit %d, not %d\n--- out:\n%s--- err:\n%s", line, r->code, code, r->out,
+                 r->err);
+    return r;
+}
+
+static inline const cli_result *cli_expect(const char *line, int code, const char *in_out,
+                                           const char *in_err)
+{
+    return cli_check(cli_run(line), line, code, in_out, in_err);
+}
+
+static inline const cli_result *cli_expect_in(const char *folder, const char *line, int code,
+                                              const char *in_out, const char *in_err)
+{
+    return cli_check(cli_run_in(folder, line), line, code, in_out, in_err);
 }
 
 #endif

@@ -247,11 +247,7 @@ static void test_limit(void **state)
 
 static void expect(const char *line, int code, const char *out, const char *message)
 {
-    char command[2048];
-    snprintf(command, sizeof command, "cd %s && %s", folder, line);
-    const cli_result *r = cli_run(command);
-    if (r->code != code || !strstr(r->out, out) || !strstr(r->err, message))
-        fail_msg("%s: exit %d\n--- out:\n%s--- err:\n%s", line, r->code, r->out, r->err);
+    cli_expect_in(folder, line, code, out, message);
 }
 
 static void test_bad_input(void **state)

@@ -12,9 +12,7 @@
 
 static void expect(const char *line, int code, const char *in_out, const char *in_err)
 {
-    const cli_result *r = cli_run(line);
-    if (r->code != code || !strstr(r->out, in_out) || !strstr(r->err, in_err))
-        fail_msg("%s: exit %d\n--- out:\n%s--- err:\n%s", line, r->code, r->out, r->err);
+    const cli_result *r = cli_expect(line, code, in_out, in_err);
     /* A usage error says nothing on standard output, success nothing on standard error. */
     if (code == 2)
         assert_string_equal(r->out, "");

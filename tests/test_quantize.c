@@ -85,10 +85,7 @@ static const char *in_folder(const char *name)
 
 static void expect(const char *line, int code, const char *in_stderr)
 {
-    const cli_result *r = cli_run(line);
-    if (r->code != code || (in_stderr && !strstr(r->err, in_stderr)))
-        fail_msg("%s: exit %d, wanted %d with '%s'; stderr: %s", line, r->code, code,
-                 in_stderr ? in_stderr : "", r->err);
+    cli_expect(line, code, "", in_stderr ? in_stderr : "");
 }
 
 static const char *type_in(const ph_gguf *g, const char *name)

@@ -13,19 +13,9 @@
 
 static char folder[] = "/tmp/phial-train-XXXXXX";
 
-static const cli_result *shell(const char *line)
-{
-    static char command[7000];
-    snprintf(command, sizeof command, "cd %s && { %s\n}", folder, line);
-    return cli_run(command);
-}
-
 static const cli_result *expect(const char *line, int code, const char *out, const char *message)
 {
-    const cli_result *r = shell(line);
-    if (r->code != code || !strstr(r->out, out) || !strstr(r->err, message))
-        fail_msg("%s: exit %d\n--- out:\n%s--- err:\n%s", line, r->code, r->out, r->err);
-    return r;
+    return cli_expect_in(folder, line, code, out, message);
 }
 
 /* A tokenizer, and 400 examples of three kinds. */
