@@ -8,6 +8,25 @@
 
 #define AHEAD 12 /* rows asked for ahead of time */
 
+/* Calls function(..., w). Widths that are known unroll. */
+#define WITH_WIDTH(w, function, ...)                                                               \
+    switch (w) {                                                                                   \
+    case 6:                                                                                        \
+        function(__VA_ARGS__, 6);                                                                  \
+        break;                                                                                     \
+    case 12:                                                                                       \
+        function(__VA_ARGS__, 12);                                                                 \
+        break;                                                                                     \
+    case 16:                                                                                       \
+        function(__VA_ARGS__, 16);                                                                 \
+        break;                                                                                     \
+    case 32:                                                                                       \
+        function(__VA_ARGS__, 32);                                                                 \
+        break;                                                                                     \
+    default:                                                                                       \
+        function(__VA_ARGS__, w);                                                                  \
+    }
+
 typedef float f4 __attribute__((vector_size(16)));
 
 static inline f4 load4(const float *p)
@@ -77,22 +96,7 @@ void ph_pack_rows(float *dst, const float *src, size_t ld, size_t n, size_t k, s
 {
     for (size_t j = 0; j < n; j += w, dst += w * k, src += w * ld) {
         size_t left = n - j < w ? n - j : w;
-        switch (w) { /* widths that are known unroll */
-        case 6:
-            panel_rows(dst, src, ld, left, k, 6);
-            break;
-        case 12:
-            panel_rows(dst, src, ld, left, k, 12);
-            break;
-        case 16:
-            panel_rows(dst, src, ld, left, k, 16);
-            break;
-        case 32:
-            panel_rows(dst, src, ld, left, k, 32);
-            break;
-        default:
-            panel_rows(dst, src, ld, left, k, w);
-        }
+        WITH_WIDTH(w, panel_rows, dst, src, ld, left, k);
     }
 }
 
@@ -114,22 +118,7 @@ static inline void whole_cols(float *dst, const float *src, size_t ld, size_t n,
 
 void ph_pack_cols(float *dst, const float *src, size_t ld, size_t n, size_t k, size_t w)
 {
-    switch (w) {
-    case 6:
-        whole_cols(dst, src, ld, n, k, 6);
-        break;
-    case 12:
-        whole_cols(dst, src, ld, n, k, 12);
-        break;
-    case 16:
-        whole_cols(dst, src, ld, n, k, 16);
-        break;
-    case 32:
-        whole_cols(dst, src, ld, n, k, 32);
-        break;
-    default:
-        whole_cols(dst, src, ld, n, k, w);
-    }
+    WITH_WIDTH(w, whole_cols, dst, src, ld, n, k);
     size_t rest = n % w;
     dst += n / w * w * k;
     for (size_t p = 0; rest > 0 && p < k; p++) {

@@ -1,74 +1,13 @@
-/* Q5_0: blocks of 32, f16 d, 32 fifth bits (bit k: number k), 16 bytes of the low four bits as in
- * Q4_0; value = d * (q - 16). Without importance rounding is ggml's quantize_row_q5_0_ref. */
-#include "kern/quant.h"
-#include "kern/quant32.h"
-
-#include <math.h>
-#include <string.h>
-
-#define BYTES 22
-
-static const ph_grid grid = {.lo = -16, .hi = 15};
-
-static void pack(unsigned char *out, uint16_t d, const uint8_t q[PH_BLOCK32])
-{
-    memset(out, 0, BYTES);
-    memcpy(out, &d, 2);
-    for (size_t k = 0; k < PH_BLOCK32; k++) {
-        out[2 + k / 8] |= (unsigned char)(q[k] >> 4 << (k % 8));
-        out[6 + k % 16] |= (unsigned char)((q[k] & 15) << (k / 16 * 4));
-    }
-}
-
-static void quantize_plain(unsigned char *out, const float *src)
-{
-    float max = 0;
-    uint8_t q[PH_BLOCK32];
-    for (size_t k = 0; k < PH_BLOCK32; k++) {
-        max = fabsf(src[k]) > fabsf(max) ? src[k] : max;
-    }
-    float d = max / -16, inverse = d != 0 ? 1.0f / d : 0.0f;
-    for (size_t k = 0; k < PH_BLOCK32; k++) {
-        float v = src[k] * inverse + 16.5f;
-        q[k] = v >= 31 ? 31 : v >= 0 ? (uint8_t)v : 0;
-    }
-    pack(out, ph_f16_from_f32(d), q);
-}
+/* Q5_0: 22 bytes, value = d * (q - 16), q of 5 bits. Layout and rounding: kern/quant32_form.h. */
+#include "kern/quant32_form.h"
 
 void ph_quantize_best_q5_0(void *dst, const float *src, const float *importance, size_t n,
                            const ph_search *search)
 {
-    unsigned char *out = dst;
-    if (importance == NULL) {
-        for (size_t i = 0; i < n; i += PH_BLOCK32, out += BYTES) {
-            quantize_plain(out, src + i);
-        }
-        return;
-    }
-    ph_row32 row = {.src = src, .importance = importance, .n = n, .grid = &grid, .search = search};
-    ph_blocks32 v;
-    ph_row32_start(&row);
-    for (size_t at = 0, step; at < n / PH_BLOCK32; at += step) {
-        step = ph_row32_next(&v, &row, at, false);
-        for (size_t l = 0; l < step; l++, out += BYTES) {
-            uint8_t q[PH_BLOCK32];
-            for (size_t k = 0; k < PH_BLOCK32; k++) {
-                q[k] = (uint8_t)(v.q[k][l] + 16);
-            }
-            pack(out, v.d[l], q);
-        }
-    }
+    form32_quantize(dst, src, importance, n, search, 5, false);
 }
 
 void ph_dequantize_q5_0(float *dst, const void *src, size_t n)
 {
-    const unsigned char *in = src;
-    for (size_t i = 0; i < n; i += PH_BLOCK32, in += BYTES) {
-        float d = ph_f16_at(in);
-        for (size_t k = 0; k < PH_BLOCK32; k++) {
-            int q = in[6 + k % 16] >> (k / 16 * 4) & 15;
-            q |= (in[2 + k / 8] >> (k % 8) & 1) << 4;
-            dst[i + k] = (float)(q - 16) * d;
-        }
-    }
+    form32_dequantize(dst, src, n, 5, false);
 }

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "kern/kern.h"
+#include "kern/x86/avx2_fast.h"
 
 #if defined(PH_EMULATE_AVX512) /* for tests: all of it inlined takes the compiler minutes */
 #define DOTS_INLINE static inline
@@ -20,6 +21,31 @@
 
 void ph_avx2_fill_dots_32(ph_kern *kern);
 void ph_avx2_fill_dots_256(ph_kern *kern);
+
+/* Defines the function NAME for one format: rows(f, j, m, form) for every `per` rows of weights,
+ * with a constant m. The last rows are taken together with some that were done before, which gives
+ * the same again; fewer than `per` are left to the weaker kernel. The other arguments are the
+ * form's. */
+#define DOTS_EACH(f, per, rows, m, form)                                                           \
+    for (size_t j = 0; j < (f)->n; j += (per)) {                                                   \
+        rows(f, j + (per) <= (f)->n ? j : (f)->n - (per), m, form);                                \
+    }
+#define DOTS_DEFINE(name, per, rows, form_type, ...)                                               \
+    static void name(const ph_few *f)                                                              \
+    {                                                                                              \
+        const form_type form = {__VA_ARGS__};                                                      \
+        if (f->n < (per)) {                                                                        \
+            ph_avx2_few(f);                                                                        \
+        } else if (f->m == 1) {                                                                    \
+            DOTS_EACH(f, per, rows, 1, form)                                                       \
+        } else if (f->m == 2) {                                                                    \
+            DOTS_EACH(f, per, rows, 2, form)                                                       \
+        } else if (f->m == 3) {                                                                    \
+            DOTS_EACH(f, per, rows, 3, form)                                                       \
+        } else {                                                                                   \
+            DOTS_EACH(f, per, rows, 4, form)                                                       \
+        }                                                                                          \
+    }
 
 DOTS_INLINE __m256i dots_load(const void *p)
 {

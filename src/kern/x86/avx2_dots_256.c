@@ -349,30 +349,8 @@ DOTS_INLINE void four_rows(const ph_few *f, size_t j, const int m, const super_f
     }
 }
 
-/* The last rows are taken together with some that were done before, which gives the same again. */
-DOTS_INLINE void all_rows(const ph_few *f, const int m, const super_form form)
-{
-    for (size_t j = 0; j < f->n; j += ROWS) {
-        four_rows(f, j + ROWS <= f->n ? j : f->n - ROWS, m, form);
-    }
-}
-
 #define DOTS_256(name, ...)                                                                        \
-    static void dots_##name(const ph_few *f)                                                       \
-    {                                                                                              \
-        const super_form form = {super_##name, __VA_ARGS__};                                       \
-        if (f->n < ROWS) {                                                                         \
-            ph_avx2_few(f);                                                                        \
-        } else if (f->m == 1) {                                                                    \
-            all_rows(f, 1, form);                                                                  \
-        } else if (f->m == 2) {                                                                    \
-            all_rows(f, 2, form);                                                                  \
-        } else if (f->m == 3) {                                                                    \
-            all_rows(f, 3, form);                                                                  \
-        } else {                                                                                   \
-            all_rows(f, 4, form);                                                                  \
-        }                                                                                          \
-    }
+    DOTS_DEFINE(dots_##name, ROWS, four_rows, super_form, super_##name, __VA_ARGS__)
 DOTS_256(q2_k, 80, 82, true, false)
 DOTS_256(q3_k, 108, 0, false, false)
 DOTS_256(q4_k, 0, 2, true, true)

@@ -204,30 +204,8 @@ DOTS_INLINE void eight_rows(const ph_few *f, size_t j, const int m, const block_
     }
 }
 
-/* The last rows are taken together with some that were done before, which gives the same again. */
-DOTS_INLINE void all_rows(const ph_few *f, const int m, const block_form form)
-{
-    for (size_t j = 0; j < f->n; j += ROWS) {
-        eight_rows(f, j + ROWS <= f->n ? j : f->n - ROWS, m, form);
-    }
-}
-
 #define DOTS_32(name, ...)                                                                         \
-    static void dots_##name(const ph_few *f)                                                       \
-    {                                                                                              \
-        const block_form form = {bytes_##name, __VA_ARGS__};                                       \
-        if (f->n < ROWS) {                                                                         \
-            ph_avx2_few(f);                                                                        \
-        } else if (f->m == 1) {                                                                    \
-            all_rows(f, 1, form);                                                                  \
-        } else if (f->m == 2) {                                                                    \
-            all_rows(f, 2, form);                                                                  \
-        } else if (f->m == 3) {                                                                    \
-            all_rows(f, 3, form);                                                                  \
-        } else {                                                                                   \
-            all_rows(f, 4, form);                                                                  \
-        }                                                                                          \
-    }
+    DOTS_DEFINE(dots_##name, ROWS, eight_rows, block_form, bytes_##name, __VA_ARGS__)
 DOTS_32(q8_0, WIDTH_SIGNED, 0, false, 34)
 DOTS_32(q4_0, WIDTH_2, 8, false, 18)
 DOTS_32(q4_1, WIDTH_2, 0, true, 20)

@@ -19,6 +19,7 @@
 
 #include "kern/x86/avx2_fast.h"
 #include "kern/x86/avx2_panels.h"
+#include "kern/x86/each_tile.h"
 
 #define INLINE static inline __attribute__((always_inline))
 #define TILE_M 6 /* rows of x: 12 sums, 2 of weights, 1 of x, 1 product */
@@ -274,41 +275,11 @@ INLINE void words_at(const ph_panel_tile *t, size_t row, const int m, const size
     }
 }
 
-/* All rows of a tile, in tiles as equal as possible. */
-#define EACH_TILE(at, ...)                                                                         \
-    do {                                                                                           \
-        size_t n_tiles = (t->m + TILE_M - 1) / TILE_M, row = 0;                                    \
-        for (size_t i = 0; i < n_tiles; i++) {                                                     \
-            size_t m = (t->m - row + n_tiles - i - 1) / (n_tiles - i);                             \
-            switch (m) {                                                                           \
-            case 6:                                                                                \
-                at(t, row, 6, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            case 5:                                                                                \
-                at(t, row, 5, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            case 4:                                                                                \
-                at(t, row, 4, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            case 3:                                                                                \
-                at(t, row, 3, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            case 2:                                                                                \
-                at(t, row, 2, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            default:                                                                               \
-                at(t, row, 1, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            }                                                                                      \
-            row += m;                                                                              \
-        }                                                                                          \
-    } while (0)
-
 #define BYTES_MULTIPLY(name, at, ...)                                                              \
     static void multiply_##name(const ph_panel_tile *t)                                            \
     {                                                                                              \
         const shape f = {__VA_ARGS__};                                                             \
-        EACH_TILE(at, f);                                                                          \
+        PH_EACH_TILE(6, at, t, f);                                                                 \
     }
 BYTES_MULTIPLY(q4_0, bytes_32, .fold = 8, .offset = 8)
 BYTES_MULTIPLY(q4_1, bytes_32, .fold = 8, .min = 1)
@@ -322,12 +293,12 @@ BYTES_MULTIPLY(q6_k, bytes_256, .fold = 2, .sub = 16, .starts = true)
 
 static void multiply_words_32(const ph_panel_tile *t)
 {
-    EACH_TILE(words_at, 32);
+    PH_EACH_TILE(6, words_at, t, 32);
 }
 
 static void multiply_words_256(const ph_panel_tile *t)
 {
-    EACH_TILE(words_at, PH_FAST_DEPTH);
+    PH_EACH_TILE(6, words_at, t, PH_FAST_DEPTH);
 }
 
 #define BYTES(name)                                                                                \

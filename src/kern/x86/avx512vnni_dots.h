@@ -68,28 +68,7 @@ DOTS_INLINE void vnni_store(const ph_few *f, size_t j, const __m512 *y, const in
     }
 }
 
-/* Calls rows(f, j, m, form) for every sixteen rows, with a constant m. The last are taken together
- * with some that were done before, which gives the same again; fewer than sixteen are left to the
- * weaker kernel. */
-#define VNNI_EACH(f, m, rows, form)                                                                \
-    for (size_t j = 0; j < (f)->n; j += VNNI_ROWS) {                                               \
-        rows(f, j + VNNI_ROWS <= (f)->n ? j : (f)->n - VNNI_ROWS, m, form);                        \
-    }
 #define VNNI_DOTS(name, rows, form_type, ...)                                                      \
-    static void vnni_dots_##name(const ph_few *f)                                                  \
-    {                                                                                              \
-        const form_type form = {__VA_ARGS__};                                                      \
-        if (f->n < VNNI_ROWS) {                                                                    \
-            ph_avx2_few(f);                                                                        \
-        } else if (f->m == 1) {                                                                    \
-            VNNI_EACH(f, 1, rows, form)                                                            \
-        } else if (f->m == 2) {                                                                    \
-            VNNI_EACH(f, 2, rows, form)                                                            \
-        } else if (f->m == 3) {                                                                    \
-            VNNI_EACH(f, 3, rows, form)                                                            \
-        } else {                                                                                   \
-            VNNI_EACH(f, 4, rows, form)                                                            \
-        }                                                                                          \
-    }
+    DOTS_DEFINE(vnni_dots_##name, VNNI_ROWS, rows, form_type, __VA_ARGS__)
 
 #endif

@@ -14,9 +14,10 @@
 
 #include "kern/kern.h"
 #include "kern/x86/avx2_panels.h"
+#include "kern/x86/each_tile.h"
 
 #define VP_INLINE static inline __attribute__((always_inline))
-#define VP_ROWS   8 /* rows of x: 8 sums of sub-blocks, 8 of superblocks */
+#define VP_ROWS   8 /* rows of x: 8 sums of sub-blocks, 8 of superblocks; see PH_EACH_TILE */
 
 /* Of a format of superblocks. */
 typedef struct vp_shape {
@@ -175,52 +176,16 @@ VP_INLINE void vp_32(const ph_panel_tile *t, size_t row, const int m, const bool
     }
 }
 
-/* All rows of a tile, in tiles as equal as possible. */
-#define VP_EACH(at, ...)                                                                           \
-    do {                                                                                           \
-        size_t n_tiles = (t->m + VP_ROWS - 1) / VP_ROWS, row = 0;                                  \
-        for (size_t i = 0; i < n_tiles; i++) {                                                     \
-            size_t m = (t->m - row + n_tiles - i - 1) / (n_tiles - i);                             \
-            switch (m) {                                                                           \
-            case 8:                                                                                \
-                at(t, row, 8, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            case 7:                                                                                \
-                at(t, row, 7, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            case 6:                                                                                \
-                at(t, row, 6, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            case 5:                                                                                \
-                at(t, row, 5, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            case 4:                                                                                \
-                at(t, row, 4, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            case 3:                                                                                \
-                at(t, row, 3, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            case 2:                                                                                \
-                at(t, row, 2, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            default:                                                                               \
-                at(t, row, 1, __VA_ARGS__);                                                        \
-                break;                                                                             \
-            }                                                                                      \
-            row += m;                                                                              \
-        }                                                                                          \
-    } while (0)
-
 /* Compiled once for formats that differ only in their offset. */
 static void vp_blocks(const ph_panel_tile *t, int offset)
 {
-    VP_EACH(vp_32, false, offset);
+    PH_EACH_TILE(8, vp_32, t, false, offset);
 }
 
 static void vp_subs_of_16(const ph_panel_tile *t, int offset)
 {
     const vp_shape f = {.sub = 16, .signs = true};
-    VP_EACH(vp_256, f, offset);
+    PH_EACH_TILE(8, vp_256, t, f, offset);
 }
 
 static void vp_multiply_q8_0(const ph_panel_tile *t) /* and IQ4_NL */
@@ -240,13 +205,13 @@ static void vp_multiply_q5_0(const ph_panel_tile *t)
 
 static void vp_multiply_q4_1(const ph_panel_tile *t) /* and Q5_1 */
 {
-    VP_EACH(vp_32, true, 0);
+    PH_EACH_TILE(8, vp_32, t, true, 0);
 }
 
 static void vp_multiply_q2_k(const ph_panel_tile *t)
 {
     const vp_shape f = {.sub = 16, .min_sub = 16};
-    VP_EACH(vp_256, f, 0);
+    PH_EACH_TILE(8, vp_256, t, f, 0);
 }
 
 static void vp_multiply_q3_k(const ph_panel_tile *t)
@@ -257,7 +222,7 @@ static void vp_multiply_q3_k(const ph_panel_tile *t)
 static void vp_multiply_q4_k(const ph_panel_tile *t) /* and Q5_K */
 {
     const vp_shape f = {.sub = 32, .min_sub = 32};
-    VP_EACH(vp_256, f, 0);
+    PH_EACH_TILE(8, vp_256, t, f, 0);
 }
 
 static void vp_multiply_q6_k(const ph_panel_tile *t)
@@ -268,7 +233,7 @@ static void vp_multiply_q6_k(const ph_panel_tile *t)
 static void vp_multiply_iq4_xs(const ph_panel_tile *t)
 {
     const vp_shape f = {.sub = 32, .signs = true};
-    VP_EACH(vp_256, f, 128);
+    PH_EACH_TILE(8, vp_256, t, f, 128);
 }
 
 #define VP_KIND(pack, multiply)                                                                    \
