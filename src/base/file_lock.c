@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 /* ".%08x" behind a file's name: see open_temp() in file_io.c. */
 #define TEMP_DIGITS 8
