@@ -14,7 +14,7 @@
  *
  * Bound. With u = 2^-8, e = 2^-24, a block of 32 groups: y is within
  * (64 + 4 + blocks + 1) e * sum |x w| of the exact sum of the rounded operands, plus 2^-126 for
- * each multiply-add; rounding the operands moves that sum by at most (2u + u^2) * sum |x w|.
+ * each multiply-add; rounding normal operands moves that sum by at most (2u + u^2) * sum |x w|.
  * Magnitudes above 2^128 (1 - 2^-9) become infinite.
  */
 #ifndef PH_KERN_BF16_H

@@ -2,8 +2,8 @@
  *
  * y[m][n] = sum over k of x[m][k] * W[n][k] + bias[n], in f32, W dequantized exactly; additions in
  * the order of PH_DOT_BLOCK (kern/kern.h), so a row of y does not depend on how many rows there
- * are or who computes it. After ph_work_make_fast(), quantized weights are multiplied as
- * kern/fast.h says instead, with the same independence.
+ * are or who computes it. After ph_work_make_fast(), weights are multiplied as kern/fast.h and
+ * kern/bf16.h say where those apply, with the same independence.
  */
 #ifndef PH_KERN_MATMUL_H
 #define PH_KERN_MATMUL_H

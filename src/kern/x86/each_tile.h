@@ -26,7 +26,7 @@
         for (size_t i = 0; i < n_tiles; i++) {                                                     \
             size_t rows = ((t)->m - row + n_tiles - i - 1) / (n_tiles - i);                        \
             switch (rows) {                                                                        \
-                PH_TILE_CASES_##most(at, t, __VA_ARGS__) /**/                                      \
+                PH_TILE_CASES_##most(at, t, __VA_ARGS__)                                           \
             }                                                                                      \
             row += rows;                                                                           \
         }                                                                                          \
