@@ -3,6 +3,7 @@
 
 #include "cli/args.h"
 #include "cli/cli_io.h"
+#include "cli/engine_opts.h"
 #include "quant/imatrix.h"
 
 static bool step(void *user, uint64_t done, uint64_t total)
@@ -54,13 +55,7 @@ static const ph_opt opts[] = {
      .min_int = 1,
      .max_int = 1 << 30,
      .help = "read at most so many chunks; otherwise the whole text"},
-    {.name = "threads",
-     .letter = 't',
-     .kind = PH_OPT_INT,
-     .arg = "N",
-     .min_int = 1,
-     .max_int = 512,
-     .help = "threads to use; otherwise as many as there are CPUs"},
+    PH_OPT_ROW_THREADS,
     {.name = "force", .kind = PH_OPT_FLAG, .help = "replace what is at DST"},
     {0},
 };

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cli/args.h"
 #include "cli/cli_io.h"
+#include "cli/engine_opts.h"
 #include "kern/quant.h"
 #include "quant/quantize.h"
 
@@ -201,13 +202,7 @@ static const ph_opt opts[] = {
     {.name = "allow-nonfinite",
      .kind = PH_OPT_FLAG,
      .help = "take NaN for 0 and infinity for 65504 instead of refusing them"},
-    {.name = "threads",
-     .letter = 't',
-     .kind = PH_OPT_INT,
-     .arg = "N",
-     .min_int = 1,
-     .max_int = 512,
-     .help = "threads to use; otherwise as many as there are CPUs. The bytes do not depend on it"},
+    PH_OPT_ROW_THREADS_SAME,
     {.name = "force", .kind = PH_OPT_FLAG, .help = "replace what is at DST"},
     {.name = "json", .kind = PH_OPT_FLAG, .help = "print one JSON document"},
     {0},

@@ -1,6 +1,7 @@
 /* phial synth: a random model of a real one's shape. */
 #include "cli/args.h"
 #include "cli/cli_io.h"
+#include "cli/engine_opts.h"
 #include "model/synth.h"
 
 static const char *const shapes[] = {"phi-2", "phi-1.5", "phi-1", "small", "tiny", NULL};
@@ -51,13 +52,7 @@ static const ph_opt opts[] = {
      .arg = "N",
      .fallback = "1",
      .help = "another number gives other weights"},
-    {.name = "threads",
-     .letter = 't',
-     .kind = PH_OPT_INT,
-     .arg = "N",
-     .min_int = 1,
-     .max_int = 512,
-     .help = "threads to use; otherwise as many as there are CPUs. The bytes do not depend on it"},
+    PH_OPT_ROW_THREADS_SAME,
     {.name = "force", .kind = PH_OPT_FLAG, .help = "replace what is at DST"},
     {0},
 };

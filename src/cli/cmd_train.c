@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/args.h"
 #include "cli/cli_io.h"
+#include "cli/engine_opts.h"
 #include "cli/train_view.h"
 #include "phial/train.h"
 
@@ -450,13 +451,7 @@ static const ph_opt opts[] = {
      .fallback = "F16",
      .help = "number format of the model that is written"},
     {.name = "gguf", .kind = PH_OPT_FLAG, .help = "write DIR/model.gguf too, at the end"},
-    {.name = "threads",
-     .letter = 't',
-     .kind = PH_OPT_INT,
-     .arg = "N",
-     .min_int = 1,
-     .max_int = 512,
-     .help = "threads to use; otherwise as many as there are CPUs. The bits do not depend on it"},
+    PH_OPT_ROW_THREADS_SAME,
     {.name = "json", .kind = PH_OPT_FLAG, .help = "print one JSON object a line, for each step"},
     {0},
 };

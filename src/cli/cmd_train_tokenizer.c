@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "cli/args.h"
 #include "cli/cli_io.h"
+#include "cli/engine_opts.h"
 #include "cli/train_view.h"
 #include "phial/train.h"
 
@@ -109,14 +110,7 @@ static const ph_opt opts[] = {
      .max_int = 1 << 20,
      .fallback = "1024",
      .help = "for the table of words; beyond it the rarest are dropped"},
-    {.name = "threads",
-     .letter = 't',
-     .kind = PH_OPT_INT,
-     .arg = "N",
-     .min_int = 1,
-     .max_int = 512,
-     .help = "threads to use; otherwise as many as there are CPUs. The result does not depend on "
-             "it"},
+    PH_OPT_ROW_THREADS_SAME,
     {.name = "json", .kind = PH_OPT_FLAG, .help = "print one JSON document"},
     {0},
 };

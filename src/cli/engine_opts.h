@@ -29,12 +29,14 @@
         .env = "PHIAL_MODEL", .otherwise = ph_nano_model, .required = true                         \
     }
 
-#define PH_OPT_ROW_THREADS                                                                         \
+#define PH_OPT_ROW_THREADS_SAYING(more)                                                            \
     {                                                                                              \
         .name = "threads", .letter = 't', .kind = PH_OPT_INT, .arg = "N",                          \
-        .help = "threads; 0 takes what this process may use", .fallback = "0",                     \
+        .help = "threads; 0 takes what this process may use" more, .fallback = "0",                \
         .max_int = PH_THREADS_MAX                                                                  \
     }
+#define PH_OPT_ROW_THREADS      PH_OPT_ROW_THREADS_SAYING("")
+#define PH_OPT_ROW_THREADS_SAME PH_OPT_ROW_THREADS_SAYING("; the result does not depend on it")
 
 #define PH_OPT_ROW_KV_TYPE                                                                         \
     {                                                                                              \
