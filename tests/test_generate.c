@@ -310,13 +310,6 @@ static void test_refusals(void **state)
 
 /* --- the program --- */
 
-static void expect(const char *line, int code, const char *in_out, const char *in_err)
-{
-    const cli_result *r = cli_run(line);
-    if (r->code != code || !strstr(r->out, in_out) || !strstr(r->err, in_err))
-        fail_msg("%s: exit %d\n--- out:\n%s--- err:\n%s", line, r->code, r->out, r->err);
-}
-
 /* "ids" and "text_hex" of each line of output, timings left out. */
 static void essence(const char *line, char *out, size_t room)
 {
@@ -448,96 +441,99 @@ static void test_json(void **state)
 static void test_limits_and_inputs(void **state)
 {
     (void)state;
-    expect(GEN "-p a -n 100000 --ignore-eos --json", 0, "\"finish_reason\":\"context\"", "");
-    expect(GEN "--ids 1,2,3 --max-length 5 --ignore-eos --json", 0, "\"n_generated\":2", "");
-    expect(GEN "--ids 1,2,3 --max-length 3 --json", 0, "\"n_generated\":0", "");
-    expect(GEN "--ids 1,2,3 --max-length 2", 2, "", "the prompt has 3 tokens");
-    expect(GEN "--ids 1,999", 3, "", "999 is no token id of this model: they go to 319");
-    expect(GEN "--ids 1 --ctx 9999", 2, "", "a context of 9999 tokens, but this model");
-    expect(GEN "-p a --logit-bias 319=1e5 --json", 0, "\"finish_reason\":\"stop\"", "");
-    expect(GEN "-p a --logit-bias 40=1e6 --stop II -n 9 --json", 0,
-           "\"text\":\"\",\"text_hex\":\"\"", "");
-    expect(GEN "-p a -n 5 --seed 1 -v", 0, "", "seed 1]");
+    cli_expect(GEN "-p a -n 100000 --ignore-eos --json", 0, "\"finish_reason\":\"context\"", "");
+    cli_expect(GEN "--ids 1,2,3 --max-length 5 --ignore-eos --json", 0, "\"n_generated\":2", "");
+    cli_expect(GEN "--ids 1,2,3 --max-length 3 --json", 0, "\"n_generated\":0", "");
+    cli_expect(GEN "--ids 1,2,3 --max-length 2", 2, "", "the prompt has 3 tokens");
+    cli_expect(GEN "--ids 1,999", 3, "", "999 is no token id of this model: they go to 319");
+    cli_expect(GEN "--ids 1 --ctx 9999", 2, "", "a context of 9999 tokens, but this model");
+    cli_expect(GEN "-p a --logit-bias 319=1e5 --json", 0, "\"finish_reason\":\"stop\"", "");
+    cli_expect(GEN "-p a --logit-bias 40=1e6 --stop II -n 9 --json", 0,
+               "\"text\":\"\",\"text_hex\":\"\"", "");
+    cli_expect(GEN "-p a -n 5 --seed 1 -v", 0, "", "seed 1]");
     /* Text, file and standard input are one; any bytes will do. */
-    expect("printf 'a\\000\\377b' >/tmp/phial-prompt-$$; " GEN
-           "-f /tmp/phial-prompt-$$ -n 5 --seed 1 | cksum >/tmp/phial-one-$$; " GEN
-           "-n 5 --seed 1 </tmp/phial-prompt-$$ | cksum | cmp - /tmp/phial-one-$$; code=$?; "
-           "rm /tmp/phial-prompt-$$ /tmp/phial-one-$$; [ $code -eq 0 ]",
-           0, "", "");
-    expect("head -c 100000 /dev/urandom | " GEN "-n 5", 4, "", "and the context holds 256");
-    expect("head -c 2000 /dev/zero | tr '\\0' x | " GEN "-n 5", 4, "",
-           "the prompt has 2000 tokens and the context holds 256");
-    expect(": | " GEN "-n 5", 3, "", "the prompt is empty");
+    cli_expect("printf 'a\\000\\377b' >/tmp/phial-prompt-$$; " GEN
+               "-f /tmp/phial-prompt-$$ -n 5 --seed 1 | cksum >/tmp/phial-one-$$; " GEN
+               "-n 5 --seed 1 </tmp/phial-prompt-$$ | cksum | cmp - /tmp/phial-one-$$; code=$?; "
+               "rm /tmp/phial-prompt-$$ /tmp/phial-one-$$; [ $code -eq 0 ]",
+               0, "", "");
+    cli_expect("head -c 100000 /dev/urandom | " GEN "-n 5", 4, "", "and the context holds 256");
+    cli_expect("head -c 2000 /dev/zero | tr '\\0' x | " GEN "-n 5", 4, "",
+               "the prompt has 2000 tokens and the context holds 256");
+    cli_expect(": | " GEN "-n 5", 3, "", "the prompt is empty");
     /* A model without a tokenizer, by ids. */
-    expect("d=$(mktemp -d) && cp " TINY "/config.json " TINY
-           "/model.safetensors $d && $PHIAL generate -m $d --ids 5,6 -n 4 --json && ! $PHIAL "
-           "generate -m $d -p a; code=$?; rm -r $d; exit $code",
-           0, "\"text\":\"\",", "there is no tokenizer, so ids only");
-    expect(GEN "-p a --ids 1", 2, "", "give the prompt by one of");
+    cli_expect("d=$(mktemp -d) && cp " TINY "/config.json " TINY
+               "/model.safetensors $d && $PHIAL generate -m $d --ids 5,6 -n 4 --json && ! $PHIAL "
+               "generate -m $d -p a; code=$?; rm -r $d; exit $code",
+               0, "\"text\":\"\",", "there is no tokenizer, so ids only");
+    cli_expect(GEN "-p a --ids 1", 2, "", "give the prompt by one of");
 }
 
 static void test_bad_options(void **state)
 {
     (void)state;
-    expect(GEN "-p a --stop ''", 2, "", "stop string 1 is empty");
-    expect("$PHIAL run " TINY " --stop ''", 2, "", " is empty");
-    expect("printf '{\"prompt\":\"a\"}\\n' | " GEN "--prompts - --stop ''", 2, "",
-           "phial: stop string 1 is empty");
-    expect(GEN "-p a -n 3 --stop \"$(head -c 10240 /dev/zero | tr '\\0' y)\"", 0, "", "");
-    expect(GEN "-p a -n 3 --temp 0", 0, "", "");
-    expect(GEN "-p a -n 3 --temp 1e30", 0, "", "");
-    expect(GEN "-p a --temp nan", 2, "", "'nan' will not do");
-    expect(GEN "-p a --temp -1", 2, "", "'-1' will not do");
-    expect(GEN "-p a --seed many", 2, "", "'many' will not do, it takes a whole number");
-    expect(GEN "-p a --top-p 1.5", 2, "", "a number from 0 to 1");
-    expect(GEN "-p a --mirostat 3", 2, "", "from 0 to 2");
-    expect(GEN "-p a --repeat-penalty 0", 2, "", "repeat_penalty");
-    expect(GEN "-p a --samplers 'top_k;topp'", 2, "", "'topp' (did you mean 'top_p'?)");
-    expect(GEN "-p a --preset chta", 2, "", "did you mean 'chat'?");
-    expect(GEN "-p a --preset ./no/such.json", 1, "", "./no/such.json");
-    expect(GEN "-p a --logit-bias x=1", 2, "", "it takes ID=B");
-    expect(GEN "-p a --logit-bias 5=nan", 2, "", "it takes ID=B");
-    expect(GEN "-p a --math slow", 2, "", "fast");
-    expect("$PHIAL generate -p a", 2, "", "missing option -m, --model MODEL");
-    expect("$PHIAL generate -m /no/model -p a", 1, "", "a model is a .gguf file, or a folder");
-    expect("$PHIAL generate -m " PHIAL_SOURCE_DIR "/README.md -p a", 3, "", "not a GGUF file");
-    expect("$PHIAL generate -m " PHIAL_SOURCE_DIR "/src -p a", 3, "", "it has no config.json");
-    expect("$PHIAL run -m " TINY " x --overflow never", 2, "", "stop or shift");
+    cli_expect(GEN "-p a --stop ''", 2, "", "stop string 1 is empty");
+    cli_expect("$PHIAL run " TINY " --stop ''", 2, "", " is empty");
+    cli_expect("printf '{\"prompt\":\"a\"}\\n' | " GEN "--prompts - --stop ''", 2, "",
+               "phial: stop string 1 is empty");
+    cli_expect(GEN "-p a -n 3 --stop \"$(head -c 10240 /dev/zero | tr '\\0' y)\"", 0, "", "");
+    cli_expect(GEN "-p a -n 3 --temp 0", 0, "", "");
+    cli_expect(GEN "-p a -n 3 --temp 1e30", 0, "", "");
+    cli_expect(GEN "-p a --temp nan", 2, "", "'nan' will not do");
+    cli_expect(GEN "-p a --temp -1", 2, "", "'-1' will not do");
+    cli_expect(GEN "-p a --seed many", 2, "", "'many' will not do, it takes a whole number");
+    cli_expect(GEN "-p a --top-p 1.5", 2, "", "a number from 0 to 1");
+    cli_expect(GEN "-p a --mirostat 3", 2, "", "from 0 to 2");
+    cli_expect(GEN "-p a --repeat-penalty 0", 2, "", "repeat_penalty");
+    cli_expect(GEN "-p a --samplers 'top_k;topp'", 2, "", "'topp' (did you mean 'top_p'?)");
+    cli_expect(GEN "-p a --preset chta", 2, "", "did you mean 'chat'?");
+    cli_expect(GEN "-p a --preset ./no/such.json", 1, "", "./no/such.json");
+    cli_expect(GEN "-p a --logit-bias x=1", 2, "", "it takes ID=B");
+    cli_expect(GEN "-p a --logit-bias 5=nan", 2, "", "it takes ID=B");
+    cli_expect(GEN "-p a --math slow", 2, "", "fast");
+    cli_expect("$PHIAL generate -p a", 2, "", "missing option -m, --model MODEL");
+    cli_expect("$PHIAL generate -m /no/model -p a", 1, "", "a model is a .gguf file, or a folder");
+    cli_expect("$PHIAL generate -m " PHIAL_SOURCE_DIR "/README.md -p a", 3, "", "not a GGUF file");
+    cli_expect("$PHIAL generate -m " PHIAL_SOURCE_DIR "/src -p a", 3, "", "it has no config.json");
+    cli_expect("$PHIAL run -m " TINY " x --overflow never", 2, "", "stop or shift");
 }
 
 static void test_prompts_file(void **state)
 {
     (void)state;
-    expect("echo '{\"prompt\":\"a\"' | " GEN "--prompts -", 3, "", "standard input:1: ");
-    expect("printf '{\"prompt\":\"a\"}\\n[1]\\n' | " GEN "--prompts -", 3, "",
-           "standard input:2: array instead of an object");
-    expect("echo '{\"id\":1}' | " GEN "--prompts -", 3, "", "\"prompt\" or \"ids\"");
-    expect("echo '{\"prompt\":5}' | " GEN "--prompts -", 3, "", "it takes a text");
-    expect("echo '{\"prompt\":\"a\",\"seed\":\"x\"}' | " GEN "--prompts -", 3, "", "\"seed\" is");
-    expect("echo '{\"prompt\":\"a\",\"n\":-1}' | " GEN "--prompts -", 3, "", "\"n\" is");
-    expect(": | " GEN "--prompts -", 3, "", "there are no prompts");
-    expect("echo '{\"prompt\":\"a\",\"n\":2,\"colour\":1}' | " GEN "--prompts -", 0, "{\"id\":1,",
-           "\"colour\" is no option here");
+    cli_expect("echo '{\"prompt\":\"a\"' | " GEN "--prompts -", 3, "", "standard input:1: ");
+    cli_expect("printf '{\"prompt\":\"a\"}\\n[1]\\n' | " GEN "--prompts -", 3, "",
+               "standard input:2: array instead of an object");
+    cli_expect("echo '{\"id\":1}' | " GEN "--prompts -", 3, "", "\"prompt\" or \"ids\"");
+    cli_expect("echo '{\"prompt\":5}' | " GEN "--prompts -", 3, "", "it takes a text");
+    cli_expect("echo '{\"prompt\":\"a\",\"seed\":\"x\"}' | " GEN "--prompts -", 3, "",
+               "\"seed\" is");
+    cli_expect("echo '{\"prompt\":\"a\",\"n\":-1}' | " GEN "--prompts -", 3, "", "\"n\" is");
+    cli_expect(": | " GEN "--prompts -", 3, "", "there are no prompts");
+    cli_expect("echo '{\"prompt\":\"a\",\"n\":2,\"colour\":1}' | " GEN "--prompts -", 0,
+               "{\"id\":1,", "\"colour\" is no option here");
     /* One that cannot be answered does not stop the others. */
-    expect("printf '{\"id\":\"x\",\"ids\":[1,2,999]}\\n{\"id\":\"y\",\"prompt\":\"a\",\"n\":2}\\n' "
-           "| " GEN "--prompts -",
-           3, "{\"id\":\"x\",\"error\":\"999 is no token id", "standard input:1: 999 is no");
-    expect("printf '{\"id\":\"x\",\"ids\":[1,2,999]}\\n{\"id\":\"y\",\"prompt\":\"a\",\"n\":2}\\n' "
-           "| " GEN "--prompts -",
-           3, "\n{\"id\":\"y\",\"text\":", "");
+    cli_expect(
+        "printf '{\"id\":\"x\",\"ids\":[1,2,999]}\\n{\"id\":\"y\",\"prompt\":\"a\",\"n\":2}\\n' "
+        "| " GEN "--prompts -",
+        3, "{\"id\":\"x\",\"error\":\"999 is no token id", "standard input:1: 999 is no");
+    cli_expect(
+        "printf '{\"id\":\"x\",\"ids\":[1,2,999]}\\n{\"id\":\"y\",\"prompt\":\"a\",\"n\":2}\\n' "
+        "| " GEN "--prompts -",
+        3, "\n{\"id\":\"y\",\"text\":", "");
 }
 
 /* The last tensor of the file becomes NaN. */
 static void test_nan_model(void **state)
 {
     (void)state;
-    expect("d=$(mktemp -d) && cp " TINY "/*.json " TINY "/model.safetensors $d && "
-           "n=$(stat -c %s $d/model.safetensors) && "
-           "{ head -c $((n - 64)) " TINY "/model.safetensors; "
-           "i=0; while [ $i -lt 32 ]; do printf '\\000\\176'; i=$((i + 1)); done; } "
-           ">$d/model.safetensors && $PHIAL generate -m $d -p a -n 5; code=$?; rm -r $d; "
-           "exit $code",
-           1, "", "is not a number");
+    cli_expect("d=$(mktemp -d) && cp " TINY "/*.json " TINY "/model.safetensors $d && "
+               "n=$(stat -c %s $d/model.safetensors) && "
+               "{ head -c $((n - 64)) " TINY "/model.safetensors; "
+               "i=0; while [ $i -lt 32 ]; do printf '\\000\\176'; i=$((i + 1)); done; } "
+               ">$d/model.safetensors && $PHIAL generate -m $d -p a -n 5; code=$?; rm -r $d; "
+               "exit $code",
+               1, "", "is not a number");
 }
 
 /* `phial run` in a pipe: a line in, an answer out, nothing else on standard output. */
@@ -550,26 +546,26 @@ static void test_pipe(void **state)
     assert_int_equal(r->code, 0);
     assert_string_equal(r->out, "IIIII\nIIIII\n");
     assert_string_equal(r->err, "");
-    expect("printf '\\000\\001\\377\\033[31m\\200\\nx\\000\\n' | $PHIAL run " TINY
-           " -n 3 --overflow shift -v",
-           0, "\n", "");
+    cli_expect("printf '\\000\\001\\377\\033[31m\\200\\nx\\000\\n' | $PHIAL run " TINY
+               " -n 3 --overflow shift -v",
+               0, "\n", "");
     /* Nobody who reads is no interruption. */
-    expect("printf 'a\\nb\\n' | $PHIAL run " TINY " -n 3 >/dev/full", 1, "",
-           "phial: writing to standard output");
-    expect("$PHIAL run " TINY " -n 3 a >/dev/full", 1, "", "phial: writing to standard output");
+    cli_expect("printf 'a\\nb\\n' | $PHIAL run " TINY " -n 3 >/dev/full", 1, "",
+               "phial: writing to standard output");
+    cli_expect("$PHIAL run " TINY " -n 3 a >/dev/full", 1, "", "phial: writing to standard output");
     /* Message without an end. */
-    expect("timeout 60 $PHIAL run " TINY " </dev/zero", 3, "", "67108864 bytes");
-    expect("printf 'a\\n/nothing\\nb\\n' | $PHIAL run " TINY " -n 3", 2, "", "unknown command");
-    expect("printf '//etc is a folder\\n/show prompt\\n' | $PHIAL run " TINY " -n 3", 0, "",
-           "Alice: /etc is a folder\n");
-    expect("printf '/set temp 1e999\\n' | $PHIAL run " TINY, 2, "", "it takes a number");
-    expect("printf '/set top_p 3\\n' | $PHIAL run " TINY, 2, "", "top_p");
-    expect("printf '/set tmep 3\\n' | $PHIAL run " TINY, 2, "", "did you mean temp?");
-    expect("printf '/load /no/file\\n' | $PHIAL run " TINY, 1, "", "/no/file");
-    expect("printf '/load " TINY "/config.json\\n' | $PHIAL run " TINY, 3, "",
-           "no conversation saved by phial");
-    expect("printf '/haiku pandas\\nand now?\\n/show history\\n' | $PHIAL run " TINY " -n 3", 0, "",
-           "Write a haiku about pandas: three lines");
+    cli_expect("timeout 60 $PHIAL run " TINY " </dev/zero", 3, "", "67108864 bytes");
+    cli_expect("printf 'a\\n/nothing\\nb\\n' | $PHIAL run " TINY " -n 3", 2, "", "unknown command");
+    cli_expect("printf '//etc is a folder\\n/show prompt\\n' | $PHIAL run " TINY " -n 3", 0, "",
+               "Alice: /etc is a folder\n");
+    cli_expect("printf '/set temp 1e999\\n' | $PHIAL run " TINY, 2, "", "it takes a number");
+    cli_expect("printf '/set top_p 3\\n' | $PHIAL run " TINY, 2, "", "top_p");
+    cli_expect("printf '/set tmep 3\\n' | $PHIAL run " TINY, 2, "", "did you mean temp?");
+    cli_expect("printf '/load /no/file\\n' | $PHIAL run " TINY, 1, "", "/no/file");
+    cli_expect("printf '/load " TINY "/config.json\\n' | $PHIAL run " TINY, 3, "",
+               "no conversation saved by phial");
+    cli_expect("printf '/haiku pandas\\nand now?\\n/show history\\n' | $PHIAL run " TINY " -n 3", 0,
+               "", "Write a haiku about pandas: three lines");
 }
 
 int main(void)
