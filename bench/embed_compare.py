@@ -5,8 +5,8 @@
 
 PHIAL_BENCH is build/release/bench/bench_embed. MODEL_DIR is a sentence-transformers folder of a BERT
 (config.json, model.safetensors, tokenizer files); TEXTS has one text a line. Everyone gets the same
-token ids, so that tokenizers are not compared, sorted by length in batches of 32 (the peers fill
-them up to the longest), mean pooling, the same number of threads. The peers: PyTorch's BertModel as
+token ids, so that tokenizers are not compared, sorted by length in batches (the peers fill them up to
+the longest; --batch 32 is good for hundreds of texts, 4 for dozens), mean pooling, the same number of threads. The peers: PyTorch's BertModel as
 transformers runs it (sdpa attention), in float32 and with its dynamic int8; ONNX Runtime with the
 graph that torch.onnx exports, optimized by ONNX Runtime's transformer optimizer if it is there, in
 float32 and with its dynamic int8. Rounds in turns, A B C A B C; medians of sentences per second of
@@ -54,7 +54,7 @@ class Torch:
     def run(self, ids):
         out = np.zeros((len(ids), self.model.config.hidden_size), np.float32)
         with self.torch.inference_mode():
-            for rows, tokens, mask in batches(ids, 32):
+            for rows, tokens, mask in batches(ids, self.batch):
                 t = self.torch.from_numpy
                 hidden = self.model(input_ids=t(tokens), attention_mask=t(mask)).last_hidden_state.numpy()
                 out[rows] = pooled(hidden, mask)
@@ -107,7 +107,7 @@ class Onnx:
 
     def run(self, ids):
         out = None
-        for rows, tokens, mask in batches(ids, 32):
+        for rows, tokens, mask in batches(ids, self.batch):
             hidden = self.session.run(None, {"input_ids": tokens, "attention_mask": mask})[0]
             out = np.zeros((len(ids), hidden.shape[-1]), np.float32) if out is None else out
             out[rows] = pooled(hidden, mask)
@@ -149,7 +149,10 @@ def main():
     p.add_argument("--n", type=int, default=400)
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--batch", type=int, default=32, help="texts that the peers fill up to one length")
     p.add_argument("--max-tokens", type=int, default=256)
+    p.add_argument("--work", help="folder that keeps the ONNX files; otherwise a temporary one")
+    p.add_argument("--no-int8", action="store_true", help="leave the peers' int8 out")
     a = p.parse_args()
     from tokenizers import Tokenizer
     tokenizer = Tokenizer.from_file(os.path.join(a.model, "tokenizer.json"))
@@ -159,15 +162,20 @@ def main():
     ids = [e.ids if len(e.ids) <= a.max_tokens else e.ids[:a.max_tokens - 1] + e.ids[-1:]
            for e in tokenizer.encode_batch(texts)]
     lengths = sorted(map(len, ids))
-    print(f"{len(ids)} texts, {sum(lengths)} tokens, median {lengths[len(lengths) // 2]}, longest {lengths[-1]}")
-    with tempfile.TemporaryDirectory() as work:
+    print(f"{len(ids)} texts, {sum(lengths)} tokens, median {lengths[len(lengths) // 2]}, longest {lengths[-1]}",
+          flush=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        work = a.work or temporary
+        os.makedirs(work, exist_ok=True)
         people = [Phial(a.bench, a.model, a.threads, work, ids, False), Torch(a.model, a.threads, False),
                   Onnx(a.model, work, a.threads, False), Phial(a.bench, a.model, a.threads, work, ids, True)]
-        for make in (lambda: Torch(a.model, a.threads, True), lambda: Onnx(a.model, work, a.threads, True)):
+        for make in () if a.no_int8 else (lambda: Torch(a.model, a.threads, True), lambda: Onnx(a.model, work, a.threads, True)):
             try:
                 people.append(make())
             except Exception as reason:
                 print("left out:", str(reason).splitlines()[0])
+        for w in people:
+            w.batch = a.batch
         rows = {w.name: [] for w in people}
         truth = None
         for r in range(a.rounds + 1):
@@ -177,6 +185,7 @@ def main():
                     rows[w.name].append((wall, cpu))
                 elif w.name == "PyTorch f32":
                     truth = out
+                print(f"round {r}: {w.name}: {wall:.2f} s, {cpu:.2f} s of CPU", flush=True)
         for w in people:
             out = w.run(ids)
             cos = (out * truth).sum(1) / np.linalg.norm(out, axis=1) / np.linalg.norm(truth, axis=1)
