@@ -45,5 +45,6 @@ int main(int argc, char **argv)
     failed += run("fast matrix products", check_fast_tests, check_n_fast_tests);
     failed += run("attention", check_attn_tests, check_n_attn_tests);
     failed += run("training", check_train_tests, check_n_train_tests);
+    failed += run("scans of vectors", check_vscan_tests, check_n_vscan_tests);
     return failed != 0;
 }
