@@ -122,7 +122,8 @@ static phial_status take_seeds(harvest *h, size_t n_blocks)
     ph_vtop seeds = {lane->seeds, 0, lane->n_seeds};
     phial_status st = PHIAL_OK;
     for (size_t b = 0; b < n_blocks; b++) {
-        if (h->q->scan.best[b] > -INFINITY) {
+        bool in = seeds.n < seeds.k || h->q->scan.best[b] > seeds.at[0].key;
+        if (in && h->q->scan.best[b] > -INFINITY) {
             ph_vtop_add(&seeds, (ph_vplace){h->q->scan.best[b], (uint32_t)b});
         }
     }
