@@ -52,5 +52,6 @@ int main(int argc, char **argv)
     failed += run("attention", check_attn_tests, check_n_attn_tests);
     failed += run("training", check_train_tests, check_n_train_tests);
     failed += run("probes", check_probe_tests, check_n_probe_tests);
+    failed += run("scans of vectors", check_vscan_tests, check_n_vscan_tests);
     return failed != 0;
 }

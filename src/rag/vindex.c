@@ -80,6 +80,8 @@ static void part_sizes(const ph_vlayout *l, uint64_t n, uint64_t bytes[PH_VPARTS
     bytes[PH_VPART_IDS] = align64(n * sizeof(int64_t), 64);
     bytes[PH_VPART_ROWS] = l->has_rows ? align64(n * l->dim * sizeof(float), 64) : 0;
     bytes[PH_VPART_SCAN] = align64(blocks * l->kind->block_bytes(l->p), 64);
+    bytes[PH_VPART_SIFT] =
+        l->kind->sift_bytes != NULL ? align64(blocks * l->kind->sift_bytes(l->p), 64) : 0;
     bytes[PH_VPART_CODES] = l->kind->coded ? align64(n * ph_vcode_row_bytes(l->p), 64) : 0;
 }
 
@@ -237,7 +239,7 @@ static phial_status compare(const ph_vindex *x, const ph_vheader *h, const ph_vi
 static phial_status check_body(const ph_vindex *x, const ph_vheader *h, ph_vindex_state *state,
                                phial_error *err)
 {
-    static const char *const names[PH_VPARTS] = {"ids", "rows", "scan", "codes"};
+    static const char *const names[PH_VPARTS] = {"ids", "rows", "scan", "sift", "codes"};
     const ph_vlayout *l = &x->layout;
     const unsigned char *hashes = x->data + l->hashes_at;
     if (h->hashes_hash !=
@@ -260,7 +262,7 @@ static phial_status check_body(const ph_vindex *x, const ph_vheader *h, ph_vinde
                                   (unsigned long long)(s * l->segment_rows));
             }
             /* What a query seldom touches need not stay. */
-            if (i == PH_VPART_ROWS || i == PH_VPART_CODES) {
+            if (i != PH_VPART_SCAN && i != PH_VPART_IDS) {
                 ph_map_advise(x->map, (size_t)at[i], (size_t)(at[i + 1] - at[i]), PH_MAP_RELEASE);
             }
         }

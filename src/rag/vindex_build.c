@@ -174,7 +174,9 @@ static void encode_block(ph_vindex_builder *b, size_t block, int thread)
                        norms[r], p);
     }
     ph_vrows rows = {y, norms, n, p};
-    double root = l->kind->encode(b->parts[PH_VPART_SCAN] + block * l->kind->block_bytes(p), &rows);
+    size_t sift_bytes = l->kind->sift_bytes != NULL ? l->kind->sift_bytes(p) : 0;
+    double root = l->kind->encode(b->parts[PH_VPART_SCAN] + block * l->kind->block_bytes(p),
+                                  b->parts[PH_VPART_SIFT] + block * sift_bytes, &rows);
     b->roots[thread] = fmax(b->roots[thread], root);
 }
 
@@ -199,6 +201,8 @@ static size_t used_bytes(const ph_vindex_builder *b, int part)
         return l->has_rows ? b->n * l->dim * sizeof(float) : 0;
     case PH_VPART_SCAN:
         return blocks * l->kind->block_bytes(l->p);
+    case PH_VPART_SIFT:
+        return l->kind->sift_bytes != NULL ? blocks * l->kind->sift_bytes(l->p) : 0;
     default:
         return l->kind->coded ? b->n * ph_vcode_row_bytes(l->p) : 0;
     }

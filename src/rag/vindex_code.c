@@ -34,14 +34,15 @@ static void put_factors(unsigned char *block, size_t row, ph_vcode_factors f)
     }
 }
 
-void ph_vcode_bits(unsigned char *block, const float *y, const double *norms, size_t n, size_t p)
+void ph_vcode_bits(unsigned char *block, const ph_vrows *rows, size_t first)
 {
     unsigned char *codes = block + PH_VSCAN_FACTORS;
-    memset(block, 0, PH_VSCAN_FACTORS + p / 8 * PH_VSCAN_ROWS);
-    for (size_t r = 0; r < n; r++, y += p) {
+    memset(block, 0, PH_VSCAN_FACTORS + first / 8 * PH_VSCAN_ROWS);
+    for (size_t r = 0; r < rows->n; r++) {
+        const float *y = rows->y + r * rows->p;
         size_t at = r < 16 ? 2 * r : 2 * (r - 16) + 1;
         double sum = 0;
-        for (size_t g = 0; g < p / 8; g++) {
+        for (size_t g = 0; g < first / 8; g++) {
             unsigned byte = 0;
             for (unsigned b = 0; b < 8; b++) {
                 byte |= (unsigned)(y[g * 8 + b] >= 0) << b;
@@ -49,7 +50,7 @@ void ph_vcode_bits(unsigned char *block, const float *y, const double *norms, si
             }
             codes[g * PH_VSCAN_ROWS + at] = (unsigned char)byte;
         }
-        put_factors(block, r, factors_of(norms[r], sum, (double)p));
+        put_factors(block, r, factors_of(rows->norms[r], sum, (double)first));
     }
 }
 
@@ -63,9 +64,11 @@ static float largest_of(const float *y, size_t p)
     return most;
 }
 
-double ph_vcode_nibbles(unsigned char *block, const float *y, const double *norms, size_t n,
-                        size_t p)
+double ph_vcode_nibbles(unsigned char *block, const ph_vrows *rows)
 {
+    const double *norms = rows->norms;
+    const float *y = rows->y;
+    size_t n = rows->n, p = rows->p;
     unsigned char *codes = block + PH_VSCAN_FACTORS;
     double root = 0;
     memset(block, 0, PH_VSCAN_FACTORS + p / 2 * PH_VSCAN_ROWS);
@@ -152,10 +155,10 @@ void ph_vquery_set(ph_vquery *q, const ph_vspace *space, const float *x)
 }
 
 /* The terms that do not depend on the kind of code. */
-static void set_terms(ph_vquery *q, double by_code, double by_error, double by_norm)
+static void set_terms(const ph_vquery *q, ph_vscan_query *s, double by_code, double by_error,
+                      double by_norm)
 {
     double slack = PH_VCODE_SLACK, tiny = TINY * (q->norm + q->reach) + 1e-37;
-    ph_vscan_query *s = &q->scan;
     s->by_code = (float)(q->twice * by_code);
     s->by_error = (float)(q->twice * by_error);
     s->by_norm = (float)(q->twice * by_norm);
@@ -170,7 +173,7 @@ static void set_terms(ph_vquery *q, double by_code, double by_error, double by_n
     s->table = q->table;
 }
 
-void ph_vquery_bits(ph_vquery *q, size_t p, double spread)
+void ph_vquery_bits(ph_vquery *q, size_t p, size_t first, double spread)
 {
     double miss, step = step_for(q->z, p, PH_VSCAN_BIT_Q), offset = 0;
     int16_t k[8];
@@ -194,18 +197,23 @@ void ph_vquery_bits(ph_vquery *q, size_t p, double spread)
             }
             offset += least - 0.5 * sum;
         }
+        if ((g + 1) * 8 == first) {
+            q->scan.offset = (float)offset;
+        }
     }
     miss = sqrt(lost);
-    q->scan.offset = (float)offset;
+    q->sift.offset = (float)offset;
     if (spread > 0) {
         /* The query's rounding adds to the spread: |v| / |y| is about 5 / 4, by_error / |y| 3 / 4.
          */
         double error = spread * sqrt((q->norm * q->norm + 3 * miss * miss) / (double)(p - 1));
-        set_terms(q, 2 * step, error, 0);
-        q->share = q->scan.by_error;
+        set_terms(q, &q->scan, 2 * step, error, 0);
+        set_terms(q, &q->sift, 2 * step, error, 0);
+        q->share = q->sift_share = q->scan.by_error;
     } else {
-        set_terms(q, 2 * step, q->norm + miss, miss);
-        q->share = q->twice * q->norm;
+        set_terms(q, &q->scan, 2 * step, q->norm + miss, miss);
+        set_terms(q, &q->sift, 2 * step, q->norm + miss, miss);
+        q->share = q->sift_share = q->twice * q->norm;
     }
 }
 
@@ -255,7 +263,7 @@ void ph_vquery_nibbles(ph_vquery *q, size_t p, double largest_root)
         }
     }
     q->scan.offset = (float)offset;
-    set_terms(q, step, q->norm + sqrt(lost), sqrt(lost));
+    set_terms(q, &q->scan, step, q->norm + sqrt(lost), sqrt(lost));
     q->share = q->twice * q->norm;
 }
 
@@ -274,7 +282,8 @@ double ph_vquery_bytes_bound(const ph_vquery *q, const ph_vscan *scan, const uns
     return est + q->base + PH_VCODE_SLACK * (norm + q->centre) * q->reach + tiny;
 }
 
-bool ph_vquery_may_reach(const ph_vquery *q, const ph_vcode_factors *f, float score, float key)
+bool ph_vquery_may_reach(const ph_vquery *q, double share, const ph_vcode_factors *f, float score,
+                         float key)
 {
     double norm = f->norm, product, most = norm * q->norm, rest;
     if (q->metric == PH_VINDEX_L2) {
@@ -291,7 +300,7 @@ bool ph_vquery_may_reach(const ph_vquery *q, const ph_vcode_factors *f, float sc
         return false; /* farther than its length reaches */
     }
     rest = 1 - product / most * (product / most);
-    return score - q->share * f->by_error * (1 - sqrt(rest > 0 ? rest : 0)) >= key;
+    return score - share * f->by_error * (1 - sqrt(rest > 0 ? rest : 0)) >= key;
 }
 
 void ph_vquery_keys(const ph_vquery *q, const ph_vscan *scan, float *keys, const float *rows,

@@ -29,11 +29,18 @@ typedef struct ph_vcode_factors {
     float by_code, by_error, norm;
 } ph_vcode_factors;
 
-/* Block of PH_VSCAN_ROWS rows y [n][p] of lengths norms, as in kern/vscan.h; rows from n on are
- * zeros. Nibbles: returns the largest root that PH_VSCAN_NIBBLE_ROOM speaks of. */
-void ph_vcode_bits(unsigned char *block, const float *y, const double *norms, size_t n, size_t p);
-double ph_vcode_nibbles(unsigned char *block, const float *y, const double *norms, size_t n,
-                        size_t p);
+/* Rows for a block, at most PH_VSCAN_ROWS. */
+typedef struct ph_vrows {
+    const float *y;      /* [n][p], turned */
+    const double *norms; /* of y */
+    size_t n, p;
+} ph_vrows;
+
+/* Blocks as in kern/vscan.h; rows from n on are zeros. Bits may be of the `first` dimensions only:
+ * v is 0 in the others then, and all that was said holds. Nibbles: returns the largest root that
+ * PH_VSCAN_NIBBLE_ROOM speaks of. */
+void ph_vcode_bits(unsigned char *block, const ph_vrows *rows, size_t first);
+double ph_vcode_nibbles(unsigned char *block, const ph_vrows *rows);
 
 /* A row's code of bytes: factors, int8[p]. */
 #define PH_VCODE_BYTES_HEAD 12
@@ -56,7 +63,9 @@ typedef struct ph_vquery {
 
     ph_vscan_query scan;
     unsigned char *table;
-    double share; /* of scan.by_error, what shrinks with <y, z> */
+    double share;        /* of scan.by_error, what shrinks with <y, z> */
+    ph_vscan_query sift; /* bits of all dimensions, where the scan is of the first */
+    double sift_share;
 
     int16_t *q16;                              /* [p] */
     double step16, half_sum16, miss16, room16; /* z' = step16 q16; half the sum of q16; |z - z'| */
@@ -65,9 +74,10 @@ typedef struct ph_vquery {
 /* Sets all but scan, table and share from x. */
 void ph_vquery_set(ph_vquery *q, const ph_vspace *space, const float *x);
 
-/* The scan of bits or nibbles. spread: of the error, in standard deviations; 0: its proven bound.
+/* The scan of bits, of the first dimensions and of all p, or of nibbles. spread: of the error, in
+ * standard deviations; 0: its proven bound.
  */
-void ph_vquery_bits(ph_vquery *q, size_t p, double spread);
+void ph_vquery_bits(ph_vquery *q, size_t p, size_t first, double spread);
 void ph_vquery_nibbles(ph_vquery *q, size_t p, double largest_root);
 
 /* No key of the row is larger than this. */
@@ -76,7 +86,8 @@ double ph_vquery_bytes_bound(const ph_vquery *q, const ph_vscan *scan, const uns
 
 /* False if a row whose scan gave `score` cannot have (or, with a spread, hardly has) a key of at
  * least `key`: had it one, its error would be smaller than what the score allows for. */
-bool ph_vquery_may_reach(const ph_vquery *q, const ph_vcode_factors *f, float score, float key);
+bool ph_vquery_may_reach(const ph_vquery *q, double share, const ph_vcode_factors *f, float score,
+                         float key);
 
 /* The keys of n rows as the metric sees them. */
 void ph_vquery_keys(const ph_vquery *q, const ph_vscan *scan, float *keys, const float *rows,

@@ -9,9 +9,10 @@ static size_t block_bytes(size_t p)
     return 0;
 }
 
-static double encode(unsigned char *block, const ph_vrows *rows)
+static double encode(unsigned char *block, unsigned char *sift, const ph_vrows *rows)
 {
     (void)block;
+    (void)sift;
     (void)rows;
     return 0;
 }

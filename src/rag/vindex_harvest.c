@@ -6,6 +6,9 @@
 
 #include "rag/vindex_search.h"
 
+/* Rows of a block up to which their 8-bit codes are cheaper than a sift of the block. */
+#define SIFT_FROM 2
+
 typedef struct harvest {
     ph_vlane *lane;
     ph_vquery *q;
@@ -119,7 +122,8 @@ static phial_status take_seeds(harvest *h, size_t n_blocks)
     ph_vtop seeds = {lane->seeds, 0, lane->n_seeds};
     phial_status st = PHIAL_OK;
     for (size_t b = 0; b < n_blocks; b++) {
-        if (h->q->scan.best[b] > -INFINITY) {
+        bool in = seeds.n < seeds.k || h->q->scan.best[b] > seeds.at[0].key;
+        if (in && h->q->scan.best[b] > -INFINITY) {
             ph_vtop_add(&seeds, (ph_vplace){h->q->scan.best[b], (uint32_t)b});
         }
     }
@@ -148,30 +152,77 @@ static ph_vcode_factors factors_at(const unsigned char *block, size_t r)
     return (ph_vcode_factors){f[0], f[1], f[2]};
 }
 
-static phial_status harvest_block(harvest *h, size_t b)
+/* Where a block of a part lies. */
+static const unsigned char *block_at(const harvest *h, uint64_t row, int part, size_t bytes)
 {
     const ph_vlayout *l = &h->lane->index->layout;
-    const float *score = h->q->scan.score + b * PH_VSCAN_ROWS;
-    uint64_t row = h->first + b * PH_VSCAN_ROWS;
-    const unsigned char *block =
-        ph_vindex_part(h->lane->index, row / l->segment_rows, PH_VPART_SCAN) +
-        row % l->segment_rows / PH_VSCAN_ROWS * l->kind->block_bytes(l->p);
-    phial_status st = PHIAL_OK;
-    for (size_t r = 0; r < PH_VSCAN_ROWS && st == PHIAL_OK; r++) {
-        float key = ph_vtop_key(h->top);
+    return ph_vindex_part(h->lane->index, row / l->segment_rows, part) +
+           row % l->segment_rows / PH_VSCAN_ROWS * bytes;
+}
+
+/* Of the rows in `mask` those that the sift leaves. */
+static uint32_t sift(const harvest *h, uint64_t row, uint32_t mask, float key)
+{
+    const ph_vlayout *l = &h->lane->index->layout;
+    const unsigned char *block = block_at(h, row, PH_VPART_SIFT, l->kind->sift_bytes(l->p));
+    float score[PH_VSCAN_ROWS], best;
+    ph_vscan_query q = h->q->sift;
+    q.score = score;
+    q.best = &best;
+    h->lane->scan->bits(&q, 1, block, 1, l->p);
+    for (size_t r = 0; r < PH_VSCAN_ROWS; r++) {
+        ph_vcode_factors f = factors_at(block, r);
+        if (!(mask >> r & 1 && score[r] >= key &&
+              ph_vquery_may_reach(h->q, h->q->sift_share, &f, score[r], key))) {
+            mask &= ~((uint32_t)1 << r);
+        }
+    }
+    return mask;
+}
+
+static phial_status harvest_coded(harvest *h, const float *score, uint64_t row)
+{
+    const ph_vlayout *l = &h->lane->index->layout;
+    const unsigned char *block = block_at(h, row, PH_VPART_SCAN, l->kind->block_bytes(l->p));
+    float key = ph_vtop_key(h->top);
+    uint32_t mask = 0;
+    size_t n = 0;
+    for (size_t r = 0; r < PH_VSCAN_ROWS; r++) {
+        ph_vcode_factors f;
         if (!(score[r] >= key) || score[r] == -INFINITY) {
             continue;
         }
-        if (l->kind->exact) {
-            ph_vtop_add(h->top, (ph_vplace){score[r], (uint32_t)(row + r)});
-            continue;
-        }
-        ph_vcode_factors f = factors_at(block, r);
-        if (ph_vquery_may_reach(h->q, &f, score[r], key)) {
-            st = offer(h, row + r);
+        f = factors_at(block, r);
+        if (ph_vquery_may_reach(h->q, h->q->share, &f, score[r], key)) {
+            mask |= (uint32_t)1 << r;
+            n++;
         }
     }
-    return st;
+    if (n > SIFT_FROM && l->kind->sift_bytes != NULL) {
+        mask = sift(h, row, mask, key);
+    }
+    for (size_t r = 0; r < PH_VSCAN_ROWS; r++) {
+        phial_status st = mask >> r & 1 ? offer(h, row + r) : PHIAL_OK;
+        if (st != PHIAL_OK) {
+            return st;
+        }
+    }
+    return PHIAL_OK;
+}
+
+static phial_status harvest_block(harvest *h, size_t b)
+{
+    const float *score = h->q->scan.score + b * PH_VSCAN_ROWS;
+    uint64_t row = h->first + b * PH_VSCAN_ROWS;
+    if (!h->lane->index->layout.kind->exact) {
+        return harvest_coded(h, score, row);
+    }
+    for (size_t r = 0; r < PH_VSCAN_ROWS; r++) {
+        if (score[r] >= ph_vtop_key(h->top) && score[r] > -INFINITY) {
+            ph_vtop_add(h->top, (ph_vplace){score[r], (uint32_t)(row + r)});
+        }
+    }
+    return PHIAL_OK;
 }
 
 phial_status ph_vlane_harvest(ph_vlane *lane, size_t query, uint64_t first, size_t n_blocks,

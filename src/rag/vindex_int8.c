@@ -8,9 +8,10 @@ static size_t block_bytes(size_t p)
     return PH_VSCAN_FACTORS + p / 2 * PH_VSCAN_ROWS;
 }
 
-static double encode(unsigned char *block, const ph_vrows *rows)
+static double encode(unsigned char *block, unsigned char *sift, const ph_vrows *rows)
 {
-    return ph_vcode_nibbles(block, rows->y, rows->norms, rows->n, rows->p);
+    (void)sift;
+    return ph_vcode_nibbles(block, rows);
 }
 
 static void prepare(ph_vquery *q, size_t p, double largest_root, double recall)

@@ -1,13 +1,14 @@
 /* A structure of the vector index, and where things lie in an image.
  *
  * Image, little-endian:
- *   header    PH_VIMAGE_PAGE bytes, the last 8 of them the XXH3 of those before
- *   centre    f32[dim], zeros up to a multiple of PH_VIMAGE_PAGE
- *   segments  of segment_rows rows, the last of what is left; each a multiple of PH_VIMAGE_PAGE:
- *             ids int64[n] | rows f32[n][dim] as the metric sees them, if kept | scan, the kind's
- * blocks of 32 rows | codes of bytes [n], if the kind has them; each a multiple of 64 bytes hashes
- * u64[segments][PH_VPARTS], XXH3 of each part with what fills it up Every offset follows from the
- * header's numbers; none is read.
+ *   header: PH_VIMAGE_PAGE bytes, the last 8 of them the XXH3 of those before
+ *   centre: f32[dim], zeros up to a multiple of PH_VIMAGE_PAGE
+ *   segments of segment_rows rows, the last of what is left, each a multiple of PH_VIMAGE_PAGE, of
+ *   parts, each a multiple of 64 bytes: ids int64[n]; rows f32[n][dim] as the metric sees them, if
+ *   kept; the kind's blocks of 32 rows, scan and sift; codes of bytes [n], if the kind has them
+ *   hashes: u64[segments][PH_VPARTS], XXH3 of each part with what fills it up
+ *
+ * Every offset follows from the header's numbers; none is read.
  */
 #ifndef PH_RAG_VINDEX_KIND_H
 #define PH_RAG_VINDEX_KIND_H
@@ -19,14 +20,7 @@
 #define PH_VIMAGE_VERSION 1
 #define PH_VIMAGE_SEED    0
 
-enum { PH_VPART_IDS, PH_VPART_ROWS, PH_VPART_SCAN, PH_VPART_CODES, PH_VPARTS };
-
-/* Rows handed to a kind's coder: block of up to 32. */
-typedef struct ph_vrows {
-    const float *y;      /* [n][p], turned */
-    const double *norms; /* of y */
-    size_t n, p;
-} ph_vrows;
+enum { PH_VPART_IDS, PH_VPART_ROWS, PH_VPART_SCAN, PH_VPART_SIFT, PH_VPART_CODES, PH_VPARTS };
 
 /* What a kind scans: n_blocks blocks of 32 rows, the last maybe not full; scores go behind those of
  * `before` blocks. */
@@ -43,8 +37,10 @@ typedef struct ph_vindex_kind {
     bool coded;          /* it has codes of bytes */
     size_t chunk_blocks; /* scanned for all queries of a group before the next, a power of 2 <= 8 */
     size_t (*block_bytes)(size_t p);
+    /* Of a block of the sift, bits of all dimensions; NULL: there is none. */
+    size_t (*sift_bytes)(size_t p);
     /* The scan's block; returns what PH_VSCAN_NIBBLE_ROOM is about, or 0. */
-    double (*encode)(unsigned char *block, const ph_vrows *rows);
+    double (*encode)(unsigned char *block, unsigned char *sift, const ph_vrows *rows);
     size_t (*table_bytes)(size_t p);
     void (*prepare)(ph_vquery *q, size_t p, double largest_root, double recall);
     /* Scores and best of n queries, n <= PH_VGROUP. */

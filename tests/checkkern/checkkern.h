@@ -64,5 +64,7 @@ extern const struct CMUnitTest check_attn_tests[];
 extern const size_t check_n_attn_tests;
 extern const struct CMUnitTest check_train_tests[];
 extern const size_t check_n_train_tests;
+extern const struct CMUnitTest check_vscan_tests[];
+extern const size_t check_n_vscan_tests;
 
 #endif
