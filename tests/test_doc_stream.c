@@ -224,6 +224,7 @@ static void test_refused(void **state)
         {{HELLO, {9, flat_page, 14}, {10, nan_word + 1, 26}}, "a word that is none"},
         {{HELLO, {9, flat_page, 14}, {10, nan_word, 20}}, "a word that is none"},
         {{HELLO, {11, "\x1e\0\0", 3}}, "a failure without a reason"},
+        {{HELLO, {11, "\x1e\0\0\0", 4}}, "a failure without a reason"},
         {{HELLO, {11, "\x1e\0\0\0why \x1b", 9}}, "why \\x1b"},
         {{HELLO, {11, "\0\0\0\0zero", 8}}, "zero"},
     };

@@ -310,7 +310,7 @@ static void test_shared_documents(void **state)
 static void test_odd_name(void **state)
 {
     (void)state;
-    assert_fails(written("\xff\n\x1b[31m.txt", "a\0b", 3), NULL, PHIAL_ERR_BAD_INPUT,
+    assert_fails(written("\xff\n\x1b[31m.txt", "\0\0\0\0", 4), NULL, PHIAL_ERR_BAD_INPUT,
                  "test_extract_\\xff\\x0a\\x1b[31m.txt: ");
     remove(written("\xff\n\x1b[31m.txt", "", 0));
 }

@@ -366,6 +366,8 @@ static phial_status read_failed(ph_doc_reader *r, const uint8_t *p, size_t n, ph
         status = PHIAL_ERR_BAD_INPUT;
     }
     ph_str sentence = text_of(&r->value);
+    if (sentence.n == 0)
+        return bad(err, "a failure without a reason");
     return ph_err_set(err, status, "%.*s", (int)sentence.n, sentence.p);
 }
 
