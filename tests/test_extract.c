@@ -306,6 +306,15 @@ static void test_shared_documents(void **state)
 
 /* --- hostile and broken ones --- */
 
+/* A name may hold any bytes; the sentence is one line of UTF-8 all the same. */
+static void test_odd_name(void **state)
+{
+    (void)state;
+    assert_fails(written("\xff\n\x1b[31m.txt", "\0\0\0\0", 4), NULL, PHIAL_ERR_BAD_INPUT,
+                 "test_extract_\\xff\\x0a\\x1b[31m.txt: ");
+    remove(written("\xff\n\x1b[31m.txt", "", 0));
+}
+
 static void test_bad_documents(void **state)
 {
     (void)state;
@@ -461,8 +470,9 @@ int main(void)
         cmocka_unit_test(test_exact_text),    cmocka_unit_test(test_wide_text),
         cmocka_unit_test(test_charsets),      cmocka_unit_test(test_shared_documents),
         cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_sink_fails),
-        cmocka_unit_test(test_pipe),          cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_odd_name),      cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_sink_fails),    cmocka_unit_test(test_pipe),
+        cmocka_unit_test(test_long_text),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
 }

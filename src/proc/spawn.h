@@ -23,8 +23,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define PH_CHILD_INPUT_MAX 4096u /* what every pipe holds that nobody reads yet */
-#define PH_CHILD_WORDS_MAX 1024  /* bytes of its complaints that are kept */
+#define PH_CHILD_INPUT_MAX    4096u /* what every pipe holds that nobody reads yet */
+#define PH_CHILD_BYTES_PER_MS 1000u /* output that earns a millisecond more on the clock */
+#define PH_CHILD_WORDS_MAX    1024  /* bytes of its complaints that are kept */
 
 typedef struct ph_child_options {
     const char *const *argv;   /* [0] is the program's path; ends with NULL */
