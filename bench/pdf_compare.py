@@ -29,7 +29,7 @@ ORDER = {
         "Two-Column Document", "Abstract", "consectetuer adipiscing elit. Ut purus",
         "Nam dui ligula", "Nulla malesuada", "Quisque ullamcorper", "Fusce mauris",
         "Suspendisse vel felis", "Sed commodo posuere", "Pellentesque habitant morbi tristique",
-        "Morbi luctus", "Suspendisse vitae elit", "Austria", "Belgium", "Finland"],
+        "Austria", "Belgium", "Finland"],
     "rotated_pages.pdf": ["first page", "second line", "second page", "Second line here"],
     "table_form_irs_f1040.pdf": ["Filing Status", "Wages, salaries", "Taxable interest",
                                  "Alimony received", "Business income"],
