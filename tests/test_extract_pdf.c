@@ -240,7 +240,7 @@ static void test_all_samples(void **state)
         {"fuzz_poppler-395-0.pdf", "without pages"},
         {"fuzz_poppler-67295-0.pdf", "without pages"},
         {"qpdf_20-pages.pdf", "needs a password"},
-        {"qpdf_bad1.pdf", "no kind"},
+        {"qpdf_bad1.pdf", "a damaged PDF"},
         {"qpdf_bad10.pdf", NULL},
         {"qpdf_bad13.pdf", NULL},
         {"qpdf_bad20.pdf", NULL},
