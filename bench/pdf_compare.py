@@ -28,7 +28,7 @@ ORDER = {
     "two_column_latex_multicolumn.pdf": [
         "Two-Column Document", "Abstract", "consectetuer adipiscing elit. Ut purus",
         "Nam dui ligula", "Nulla malesuada", "Quisque ullamcorper", "Fusce mauris",
-        "Suspendisse vel felis", "Sed commodo posuere", "Pellentesque habitant morbi tristique",
+        "Suspendisse vel felis", "Sed commodo posuere",
         "Austria", "Belgium", "Finland"],
     "rotated_pages.pdf": ["first page", "second line", "second page", "Second line here"],
     "table_form_irs_f1040.pdf": ["Filing Status", "Wages, salaries", "Taxable interest",
