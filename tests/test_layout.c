@@ -479,7 +479,7 @@ static void test_every_word_once(void **state)
             uint64_t sizes = round % 2 ? 10 : round % 3 ? 2 : 30;
             ph_doc_word *w = word(x, y, 5 + (float)ph_rng_below(&rng, sizes), PH_WORD_SPACE,
                                   names[i], strlen(names[i]));
-            w->turn = (uint8_t)(round % 5 ? 0 : ph_rng_below(&rng, 4));
+            w->turn = (uint8_t)(round % 5 ? 0 : 2 * ph_rng_below(&rng, 2));
             if (ph_rng_below(&rng, 9) == 0)
                 w->flags |= PH_WORD_LINE | PH_WORD_BOLD | PH_WORD_MONO;
         }

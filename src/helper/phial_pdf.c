@@ -396,10 +396,11 @@ static phial_status send_info(ph_helper *helper, PopplerDocument *doc, phial_err
 }
 
 /* From a mapping where that can be had: poppler reads files in pieces of 256 bytes, each a system
- * call. */
+ * call. Not with a password: when it does not fit, poppler (22.12) tries another encoding of it on
+ * a stream that it has freed. */
 static PopplerDocument *try_open(const ph_helper *helper, const char *password, GError **why)
 {
-    GMappedFile *map = g_mapped_file_new_from_fd(helper->doc, FALSE, NULL);
+    GMappedFile *map = password ? NULL : g_mapped_file_new_from_fd(helper->doc, FALSE, NULL);
     if (!map) {
         int fd = dup(helper->doc); /* poppler closes it */
         return fd < 0 ? NULL : poppler_document_new_from_fd(fd, password, why);
@@ -422,7 +423,8 @@ static phial_status open_document(PopplerDocument **out, const ph_helper *helper
         *out = try_open(helper, i ? helper->passwords[i - 1] : NULL, &why);
         if (*out)
             break;
-        locked = why && why->domain == POPPLER_ERROR && why->code == POPPLER_ERROR_ENCRYPTED;
+        /* Behind the first try, whatever is wrong with it comes of the password. */
+        locked = locked || (why && g_error_matches(why, POPPLER_ERROR, POPPLER_ERROR_ENCRYPTED));
         if (!locked)
             status = ph_err_set(err, PHIAL_ERR_BAD_INPUT, "a damaged PDF (%s)",
                                 why ? why->message : "it cannot be opened");
