@@ -41,6 +41,7 @@ need_build_packages() {
     need_lib jansson libjansson-dev
     need_lib libxxhash libxxhash-dev
     need_lib libedit libedit-dev
+    need_lib sqlite3 libsqlite3-dev
     need_lib libseccomp libseccomp-dev
     need_lib uchardet libuchardet-dev
     need_lib md4c libmd4c-dev
