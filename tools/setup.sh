@@ -48,6 +48,7 @@ need_build_packages() {
     need_lib libarchive libarchive-dev
     need_lib expat libexpat1-dev
     need_lib poppler-glib libpoppler-glib-dev
+    need_lib poppler-data poppler-data
 }
 
 apt() {

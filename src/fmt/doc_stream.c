@@ -58,6 +58,10 @@ static phial_status add_text(ph_buf *out, const uint8_t *p, size_t n, phial_erro
     size_t from = 0;
     for (size_t i = 0; i < n;) {
         size_t len;
+        if (p[i] > 0 && p[i] < 0x80) {
+            i++;
+            continue;
+        }
         uint32_t cp = ph_utf8_decode(p + i, n - i, &len);
         if (cp == PH_UTF8_INVALID || cp == 0) {
             ph_buf_add(out, p + from, i - from);

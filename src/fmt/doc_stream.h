@@ -78,7 +78,8 @@ typedef struct ph_doc_words {
 typedef struct ph_doc_writer {
     int fd;
     ph_buf pending;
-    phial_status status; /* the first failure; all calls behind it do nothing */
+    phial_status status; /* of the first failure; all calls behind it return it again */
+    phial_error failure;
     uint64_t text_bytes; /* of blocks and words so far */
     uint64_t max_text;   /* 0: none; more is PHIAL_ERR_LIMIT */
     uint32_t n_pages;
@@ -91,8 +92,8 @@ typedef struct ph_doc_writer {
 phial_status ph_doc_writer_init(ph_doc_writer *w, int fd, phial_error *err);
 void ph_doc_writer_free(ph_doc_writer *w);
 
-/* All return the first failure of the writer, with a sentence only when it happens. Texts that are
- * longer than their limit are cut at a character; empty blocks are left out. */
+/* All return the first failure of the writer, also of calls before. Texts that are longer than
+ * their limit are cut at a character; empty blocks are left out. */
 phial_status ph_doc_write_info(ph_doc_writer *w, const char *key, ph_str value, phial_error *err);
 phial_status ph_doc_write_note(ph_doc_writer *w, ph_str sentence, phial_error *err);
 phial_status ph_doc_write_page(ph_doc_writer *w, uint32_t number, ph_str label, phial_error *err);

@@ -1,5 +1,6 @@
 /* The helper's end of the stream; contract and format in doc_stream.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +11,21 @@
 
 enum { FLUSH_AT = 48 << 10 }; /* below what a pipe holds: the reader works beside us */
 
+/* The failure that there was, once more. */
+static phial_status again(const ph_doc_writer *w, phial_error *err)
+{
+    if (w->status == PHIAL_OK)
+        return PHIAL_OK;
+    return ph_err_set(err, w->status, "%s", w->failure.message);
+}
+
+static phial_status fail(ph_doc_writer *w, phial_status status, phial_error *err, const char *what)
+{
+    if (w->status == PHIAL_OK)
+        w->status = ph_err_set(&w->failure, status, "%s", what);
+    return again(w, err);
+}
+
 phial_status ph_doc_writer_flush(ph_doc_writer *w, phial_error *err)
 {
     size_t done = 0;
@@ -18,25 +34,19 @@ phial_status ph_doc_writer_flush(ph_doc_writer *w, phial_error *err)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            w->status = ph_err_errno(err, errno, "writing the document's stream");
+            w->status = ph_err_errno(&w->failure, errno, "writing the document's stream");
         else
             done += (size_t)n;
     }
     ph_buf_clear(&w->pending);
-    return w->status;
-}
-
-static phial_status fail(ph_doc_writer *w, phial_status status, phial_error *err, const char *what)
-{
-    w->status = status;
-    return ph_err_set(err, status, "%s", what);
+    return again(w, err);
 }
 
 /* The head of a record whose payload has n bytes. */
 static phial_status begin(ph_doc_writer *w, uint8_t type, size_t n, phial_error *err)
 {
     if (w->status != PHIAL_OK)
-        return w->status;
+        return again(w, err);
     if (w->pending.len >= FLUSH_AT && ph_doc_writer_flush(w, err) != PHIAL_OK)
         return w->status;
     if (n > PH_DOC_RECORD_LIMIT)
@@ -103,12 +113,12 @@ phial_status ph_doc_write_note(ph_doc_writer *w, ph_str sentence, phial_error *e
 static phial_status open_page(ph_doc_writer *w, phial_error *err)
 {
     uint32_t most = w->max_pages ? w->max_pages : PH_DOC_PAGES_LIMIT;
-    if (w->status == PHIAL_OK && ++w->n_pages > most) {
-        w->status = PHIAL_ERR_LIMIT;
-        return ph_err_set(err, PHIAL_ERR_LIMIT, "more than %u pages", most);
-    }
+    char what[64];
     w->page_bytes = 0;
-    return w->status;
+    if (w->status != PHIAL_OK || ++w->n_pages <= most)
+        return again(w, err);
+    snprintf(what, sizeof what, "more than %u pages", most);
+    return fail(w, PHIAL_ERR_LIMIT, err, what);
 }
 
 phial_status ph_doc_write_page(ph_doc_writer *w, uint32_t number, ph_str label, phial_error *err)
@@ -132,14 +142,15 @@ phial_status ph_doc_write_label(ph_doc_writer *w, ph_str label, phial_error *err
 /* Counts n bytes of text against the document's limit. */
 static phial_status count_text(ph_doc_writer *w, size_t n, phial_error *err)
 {
+    char what[64];
     if (w->status != PHIAL_OK)
-        return w->status;
+        return again(w, err);
     w->text_bytes += n;
     w->page_bytes += n;
     if (w->max_text && w->text_bytes > w->max_text) {
-        w->status = PHIAL_ERR_LIMIT;
-        return ph_err_set(err, PHIAL_ERR_LIMIT, "more than %llu bytes of text",
-                          (unsigned long long)w->max_text);
+        snprintf(what, sizeof what, "more than %llu bytes of text",
+                 (unsigned long long)w->max_text);
+        return fail(w, PHIAL_ERR_LIMIT, err, what);
     }
     if (w->page_bytes > PH_DOC_PAGE_LIMIT)
         return fail(w, PHIAL_ERR_LIMIT, err, "a page has too much text");

@@ -110,6 +110,7 @@ void ph_flow_page(ph_flow *flow, ph_str label)
     release(flow, "\n");
     close_page(flow);
     flow->page_max = PH_FLOW_CHAPTER_MAX;
+    ph_buf_clear(&flow->heading);
     ph_buf_clear(&flow->label);
     ph_buf_add(&flow->label, label.p, label.n < PH_DOC_LABEL_LIMIT ? label.n : PH_DOC_LABEL_LIMIT);
 }
@@ -213,21 +214,25 @@ void ph_flow_cell(ph_flow *flow)
     }
 }
 
+void ph_flow_label(ph_flow *flow, ph_str label)
+{
+    if (flow->label.len > 0)
+        return;
+    ph_buf_add(&flow->label, label.p, label.n < PH_DOC_LABEL_LIMIT ? label.n : PH_DOC_LABEL_LIMIT);
+    for (size_t i = 0; i < flow->label.len; i++) {
+        if (is_space(flow->label.data[i]))
+            flow->label.data[i] = ' ';
+    }
+    if (flow->page_open && !failed(flow))
+        flow->status = ph_doc_write_label(flow->out, text_of(&flow->label), &flow->err);
+}
+
 static void note_heading(ph_flow *flow)
 {
     ph_str text = text_of(&flow->block);
     size_t n = text.n < PH_DOC_LABEL_LIMIT ? text.n : PH_DOC_LABEL_LIMIT;
     if (flow->heading.len == 0)
         ph_buf_add(&flow->heading, text.p, n);
-    if (flow->label_from_heading && flow->label.len == 0) {
-        ph_buf_add(&flow->label, text.p, n);
-        for (size_t i = 0; i < flow->label.len; i++) {
-            if (is_space(flow->label.data[i]))
-                flow->label.data[i] = ' ';
-        }
-        if (flow->page_open && !failed(flow))
-            flow->status = ph_doc_write_label(flow->out, text_of(&flow->label), &flow->err);
-    }
 }
 
 void ph_flow_end(ph_flow *flow)

@@ -28,9 +28,8 @@ typedef struct ph_flow {
     uint32_t page; /* number of the open or last one */
     bool page_open;
     size_t page_bytes;
-    ph_buf label;            /* of the page to come, and of the open one */
-    bool label_from_heading; /* the first heading of a page becomes its label */
-    ph_buf block;            /* text of the open block */
+    ph_buf label; /* of the page to come, and of the open one */
+    ph_buf block; /* text of the open block */
     bool open, keep_space;
     bool space; /* white space is due before the next text */
     ph_block_kind kind;
@@ -38,7 +37,7 @@ typedef struct ph_flow {
     ph_buf held; /* the block before, which waits for its separator */
     ph_block_kind held_kind;
     unsigned held_level;
-    ph_buf heading; /* the first heading of the document, at most a label long */
+    ph_buf heading; /* the first one since the last ph_flow_page(), at most a label long */
 } ph_flow;
 
 void ph_flow_init(ph_flow *flow, ph_doc_writer *out);
@@ -47,6 +46,9 @@ void ph_flow_free(ph_flow *flow);
 /* Ends the page, if one is open; the next block begins one with this label. From the first call on
  * pages are chapters: they may be PH_FLOW_CHAPTER_MAX long. */
 void ph_flow_page(ph_flow *flow, ph_str label);
+
+/* The label of the open page, or of the one to come, if it has none yet. */
+void ph_flow_label(ph_flow *flow, ph_str label);
 
 void ph_flow_begin(ph_flow *flow, ph_block_kind kind, unsigned level, bool keep_space);
 /* Outside of a block: begins a paragraph, unless it is all white space. */

@@ -1,7 +1,9 @@
 /* HTML, by gumbo: parsed as a browser would, so that no document is malformed. */
 #include <gumbo.h>
+#include <setjmp.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "helper/formats.h"
 #include "helper/html_document.h"
 #include "helper/html_walk.h"
@@ -63,14 +65,44 @@ static void walk_tree(ph_html_walk *walk, const GumboNode *root)
     }
 }
 
+/* gumbo's memory: freed all at once, because gumbo frees a tree by recursion, and left by longjmp()
+ * when there is no more, because gumbo does not look whether it got some. */
+typedef struct tree_memory {
+    ph_arena arena;
+    jmp_buf out_of_memory;
+} tree_memory;
+
+static void *tree_alloc(void *user, size_t size)
+{
+    tree_memory *memory = user;
+    void *p = ph_arena_alloc(&memory->arena, size, 1, NULL);
+    if (!p)
+        longjmp(memory->out_of_memory, 1);
+    return p;
+}
+
+static void tree_free(void *user, void *p)
+{
+    (void)user;
+    (void)p;
+}
+
 phial_status ph_html_read_text(ph_html_walk *walk, ph_str text, phial_error *err)
 {
-    /* The tree is not freed: gumbo does that by recursion, and the process ends with the document.
-     */
-    GumboOutput *parsed = gumbo_parse_with_options(&kGumboDefaultOptions, text.p, text.n);
-    if (!parsed)
+    tree_memory memory;
+    ph_arena_init(&memory.arena, 0);
+    if (setjmp(memory.out_of_memory)) {
+        ph_arena_free(&memory.arena);
         return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "out of memory (HTML)");
+    }
+    GumboOptions options = kGumboDefaultOptions;
+    options.allocator = tree_alloc;
+    options.deallocator = tree_free;
+    options.userdata = &memory;
+    options.max_errors = 0;
+    const GumboOutput *parsed = gumbo_parse_with_options(&options, text.p, text.n);
     walk_tree(walk, parsed->root);
+    ph_arena_free(&memory.arena);
     return PHIAL_OK;
 }
 
@@ -108,7 +140,7 @@ phial_status ph_html_load(ph_buf *out, ph_text_input **input, ph_buf *raw, phial
     return status;
 }
 
-phial_status ph_format_html_read(ph_helper *helper, phial_error *err)
+phial_status ph_html_read_document(ph_helper *helper, ph_html_read_fn read, phial_error *err)
 {
     ph_text_input *input = NULL;
     ph_html_walk walk;
@@ -123,7 +155,7 @@ phial_status ph_format_html_read(ph_helper *helper, phial_error *err)
         status = ph_html_load(&text, &input, &raw, err);
     ph_buf_free(&raw);
     if (status == PHIAL_OK)
-        status = ph_html_read_text(&walk, (ph_str){text.data ? text.data : "", text.len}, err);
+        status = read(&walk, (ph_str){text.data ? text.data : "", text.len}, err);
     if (status == PHIAL_OK)
         status = ph_flow_finish(&flow, err);
     if (status == PHIAL_OK)
@@ -135,4 +167,9 @@ phial_status ph_format_html_read(ph_helper *helper, phial_error *err)
     ph_flow_free(&flow);
     ph_buf_free(&text);
     return status;
+}
+
+phial_status ph_format_html_read(ph_helper *helper, phial_error *err)
+{
+    return ph_html_read_document(helper, ph_html_read_text, err);
 }

@@ -19,8 +19,11 @@ void ph_html_said_charset(char out[64], ph_str text);
 /* Markup as UTF-8. *input says which charset it was in; close it in any case. */
 phial_status ph_html_load(ph_buf *out, ph_text_input **input, ph_buf *raw, phial_error *err);
 
-/* Tells walk all elements of a text that is HTML. Only in a process that ends with it: the tree is
- * not freed. */
+/* Tells walk all elements of a text that is HTML. */
 phial_status ph_html_read_text(ph_html_walk *walk, ph_str text, phial_error *err);
+
+/* The whole of a document that is one text of markup: charset, text, what read makes of it. */
+typedef phial_status (*ph_html_read_fn)(ph_html_walk *walk, ph_str text, phial_error *err);
+phial_status ph_html_read_document(ph_helper *helper, ph_html_read_fn read, phial_error *err);
 
 #endif

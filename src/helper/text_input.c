@@ -150,7 +150,8 @@ static size_t check_utf8(survey *s, const uint8_t *p, size_t n, bool last)
     return tail;
 }
 
-static void survey_step(survey *s, const uint8_t *p, size_t n)
+/* False if the bytes are ASCII without escapes, and so UTF-8 whatever stands around them. */
+static bool survey_step(survey *s, const uint8_t *p, size_t n)
 {
     bool plain = true;
     for (size_t i = 0; i < n && plain; i++)
@@ -162,6 +163,7 @@ static void survey_step(survey *s, const uint8_t *p, size_t n)
         uchardet_handle_data(s->guess, (const char *)p, n);
         s->guessed += n;
     }
+    return !plain;
 }
 
 static phial_status survey_all(ph_text_input *in, survey *s, phial_error *err)
@@ -177,8 +179,8 @@ static phial_status survey_all(ph_text_input *in, survey *s, phial_error *err)
             return ph_err_set(err, PHIAL_ERR_BAD_INPUT,
                               "binary data, not text (a NUL at byte %llu)",
                               (unsigned long long)(at + (uint64_t)(nul - in->in) - kept));
-        survey_step(s, in->in + kept, n);
-        size_t tail = check_utf8(s, in->in, kept + n, n == 0);
+        bool look = survey_step(s, in->in + kept, n) || kept > 0;
+        size_t tail = look ? check_utf8(s, in->in, kept + n, n == 0) : 0;
         memmove(in->in, in->in + kept + n - tail, tail);
         at += n;
         kept = tail;

@@ -67,20 +67,34 @@ static void kill_group(ph_child *child)
 static phial_status check_limits(ph_child *child, int *wait_ms, phial_error *err)
 {
     const ph_child_options *limits = &child->limits;
-    uint64_t ms = (ph_clock_ns() - child->started_ns) / 1000000;
+    uint64_t ms = child->waited_ns / 1000000;
+    /* Much output takes its time on a busy machine: whoever delivers may go on. */
+    uint64_t most = limits->max_wall_ms + child->n_read / PH_CHILD_BYTES_PER_MS;
     if (limits->cancel && atomic_load(limits->cancel)) {
         kill_group(child);
         return ph_err_set(err, PHIAL_ERR_CANCELLED, "cancelled");
     }
-    if (limits->max_wall_ms && ms >= limits->max_wall_ms) {
+    if (limits->max_wall_ms && ms >= most) {
         kill_group(child);
         return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "%s took longer than %llu s", child->name,
-                          (unsigned long long)(limits->max_wall_ms + 999) / 1000);
+                          (unsigned long long)(most + 999) / 1000);
     }
     *wait_ms = limits->cancel ? CANCEL_MS : LONG_MS;
-    if (limits->max_wall_ms && limits->max_wall_ms - ms < (uint64_t)*wait_ms)
-        *wait_ms = (int)(limits->max_wall_ms - ms);
+    if (limits->max_wall_ms && most - ms < (uint64_t)*wait_ms)
+        *wait_ms = (int)(most - ms);
     return PHIAL_OK;
+}
+
+/* Waits until one of the two pipes that are open has something, at most wait_ms. */
+static bool wait_for(ph_child *child, struct pollfd fds[2], int wait_ms)
+{
+    /* A descriptor of -1 is left out by poll(). */
+    fds[0] = (struct pollfd){.fd = child->out, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = child->err, .events = POLLIN};
+    uint64_t before = ph_clock_ns();
+    int ready = poll(fds, 2, wait_ms);
+    child->waited_ns += ph_clock_ns() - before;
+    return ready > 0;
 }
 
 phial_status ph_child_read(ph_child *child, void *buf, size_t cap, size_t *n, phial_error *err)
@@ -91,10 +105,8 @@ phial_status ph_child_read(ph_child *child, void *buf, size_t cap, size_t *n, ph
         phial_status status = check_limits(child, &wait_ms, err);
         if (status != PHIAL_OK)
             return status;
-        /* A descriptor of -1 is left out by poll(). */
-        struct pollfd fds[] = {{.fd = child->out, .events = POLLIN},
-                               {.fd = child->err, .events = POLLIN}};
-        if (poll(fds, 2, wait_ms) <= 0)
+        struct pollfd fds[2];
+        if (!wait_for(child, fds, wait_ms))
             continue;
         if (fds[1].revents)
             listen_to_words(child);
@@ -186,16 +198,21 @@ static phial_status describe_signal(const ph_child *child, int sig, phial_error 
 
 phial_status ph_child_finish(ph_child *child, phial_error *err)
 {
+    if (child->out >= 0)
+        close(child->out); /* what it still wants to say, nobody wants to read */
+    child->out = -1;
     while (!reap(child, WNOHANG)) {
         int wait_ms;
         phial_status status = check_limits(child, &wait_ms, err);
         if (status != PHIAL_OK)
             return status;
-        struct pollfd fd = {.fd = child->err, .events = POLLIN};
-        if (child->err >= 0)
-            poll(&fd, 1, wait_ms < CANCEL_MS ? wait_ms : CANCEL_MS);
-        else
+        struct pollfd fds[2];
+        if (child->err >= 0) {
+            wait_for(child, fds, wait_ms < CANCEL_MS ? wait_ms : CANCEL_MS);
+        } else {
             nanosleep(&(struct timespec){0, REAP_NS}, NULL);
+            child->waited_ns += REAP_NS;
+        }
         listen_to_words(child);
     }
     listen_to_words(child);

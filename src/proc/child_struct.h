@@ -12,7 +12,7 @@ struct ph_child {
     bool ended;       /* status holds how */
     bool status_lost; /* somebody else reaped it */
     int status;
-    uint64_t started_ns;
+    uint64_t waited_ns; /* for it, so far */
     uint64_t n_read;
     ph_child_options limits; /* argv, document and input are not valid any more */
     char words[PH_CHILD_WORDS_MAX];

@@ -330,6 +330,13 @@ static bool add_rule(scmp_filter_ctx filter, uint32_t action, const char *name, 
     return number < 0 || seccomp_rule_add_array(filter, action, number, n, &condition) == 0;
 }
 
+/* Allowed where argument number `arg` has that value. */
+static bool allow_if(scmp_filter_ctx filter, const char *name, unsigned arg, uint64_t value)
+{
+    return add_rule(filter, SCMP_ACT_ALLOW, name, 1,
+                    (struct scmp_arg_cmp){arg, SCMP_CMP_EQ, value, 0});
+}
+
 static bool add_opening(scmp_filter_ctx filter, const char *name, unsigned flags_at,
                         bool files_readable)
 {
@@ -354,14 +361,12 @@ static bool add_rules(scmp_filter_ctx filter, bool files_readable)
     for (size_t i = 0; forbidden[i] && ok; i++)
         ok = add_rule(filter, SCMP_ACT_TRAP, forbidden[i], 0, none);
     for (unsigned fd = PH_HELPER_FD_OUT; fd <= PH_HELPER_FD_ERR && ok; fd++)
-        ok = add_rule(filter, SCMP_ACT_ALLOW, "write", 1, SCMP_A0(SCMP_CMP_EQ, fd)) &&
-             add_rule(filter, SCMP_ACT_ALLOW, "writev", 1, SCMP_A0(SCMP_CMP_EQ, fd));
+        ok = allow_if(filter, "write", 0, fd) && allow_if(filter, "writev", 0, fd);
     for (size_t i = 0; i < sizeof fcntls / sizeof fcntls[0] && ok; i++)
-        ok = add_rule(filter, SCMP_ACT_ALLOW, "fcntl", 1, SCMP_A1(SCMP_CMP_EQ, fcntls[i]));
+        ok = allow_if(filter, "fcntl", 1, fcntls[i]);
     /* abort() signals itself; sysconf() and others ask for limits. */
-    ok = ok && add_rule(filter, SCMP_ACT_ALLOW, "tgkill", 1,
-                        SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-    ok = ok && add_rule(filter, SCMP_ACT_ALLOW, "prlimit64", 1, SCMP_A2(SCMP_CMP_EQ, 0));
+    ok = ok && allow_if(filter, "tgkill", 0, (uint64_t)getpid());
+    ok = ok && allow_if(filter, "prlimit64", 2, 0);
     return ok && add_opening(filter, "open", 1, files_readable) &&
            add_opening(filter, "openat", 2, files_readable);
 }

@@ -17,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "proc/child_struct.h"
 #include "proc/sandbox.h"
@@ -269,7 +268,6 @@ phial_status ph_child_start(ph_child **out, const ph_child_options *options, phi
         status = ph_err_errno(err, errno, "%s: descriptors for it", path);
         goto done;
     }
-    child->started_ns = ph_clock_ns();
     child->pid = start(&l);
     if (child->pid < 0) {
         status = ph_err_errno(err, errno, "%s: cannot be started", path);

@@ -23,8 +23,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define PH_CHILD_INPUT_MAX 4096u /* what every pipe holds that nobody reads yet */
-#define PH_CHILD_WORDS_MAX 1024  /* bytes of its complaints that are kept */
+#define PH_CHILD_INPUT_MAX    4096u /* what every pipe holds that nobody reads yet */
+#define PH_CHILD_BYTES_PER_MS 1000u /* output that earns a millisecond more on the clock */
+#define PH_CHILD_WORDS_MAX    1024  /* bytes of its complaints that are kept */
 
 typedef struct ph_child_options {
     const char *const *argv;   /* [0] is the program's path; ends with NULL */
@@ -32,7 +33,8 @@ typedef struct ph_child_options {
     ph_str input;              /* at most PH_CHILD_INPUT_MAX bytes */
     uint64_t max_memory;       /* bytes of address space; 0: no limit */
     uint64_t max_cpu_s;        /* 0: no limit */
-    uint64_t max_wall_ms;      /* 0: no limit */
+    uint64_t max_wall_ms;      /* of waiting for it, on the clock, not of what the caller does with
+                                  its output in between; 0: no limit */
     uint64_t max_output;       /* bytes; 0: no limit */
     const atomic_bool *cancel; /* may be NULL; borrowed until it is freed */
 } ph_child_options;

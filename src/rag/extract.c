@@ -19,7 +19,11 @@
 #define SPOOL_MAX      ((uint64_t)4 << 30) /* bytes of a document that comes through a pipe */
 #define DEFAULT_MEMORY ((uint64_t)1 << 30)
 #define DEFAULT_TEXT   ((uint64_t)4 << 30)
-enum { DEFAULT_SECONDS = 120, READ_BYTES = 64 << 10 };
+enum {
+    DEFAULT_SECONDS = 120,
+    WALL_FACTOR = 5, /* a helper may have to share its core */
+    READ_BYTES = 64 << 10,
+};
 
 static const char *const helper_names[] = {
     [PH_HELPER_EXTRACT] = "phial-extract",
@@ -233,7 +237,7 @@ static phial_status run_helper(int fd, const char *path, const ph_format *format
             .input = {passwords.data, passwords.len},
             .max_memory = o->max_memory,
             .max_cpu_s = o->max_seconds,
-            .max_wall_ms = o->max_seconds * 2000,
+            .max_wall_ms = o->max_seconds * WALL_FACTOR * 1000,
             .cancel = o->cancel,
         };
         status = ph_child_start(&child, &options, err);

@@ -23,7 +23,8 @@ typedef struct ph_extract_options {
     const char *const *passwords; /* tried in turn on encrypted documents */
     size_t n_passwords;
     uint64_t max_memory;       /* bytes of a helper; 0: 1 GiB */
-    uint64_t max_seconds;      /* of a helper's CPU time, and twice that on the clock; 0: 120 */
+    uint64_t max_seconds;      /* of a helper's CPU time, and five times that of waiting for
+                                  it; 0: 120 */
     uint64_t max_text;         /* bytes of text; 0: 4 GiB */
     uint32_t max_pages;        /* 0: PH_DOC_PAGES_LIMIT */
     const atomic_bool *cancel; /* looked at between pages and while waiting; may be NULL */
