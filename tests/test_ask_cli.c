@@ -73,7 +73,7 @@ static void test_json(void **state)
     ph_json_free(root);
     /* One document for each question of a pipe. */
     r = cli_run("printf 'Who saw a red fox?\\nAnd when?\\n' | " ASK "--json | wc -l");
-    assert_int_equal(atoi(r->out), 2);
+    assert_string_equal(r->out, "2\n");
 }
 
 static void test_not_found(void **state)
@@ -124,7 +124,7 @@ static void test_eval(void **state)
     assert_true(ph_json_f64(ph_json_get(all, "em_answerable"), &v) && v == 100);
     assert_true(ph_json_f64(ph_json_get(all, "citation_recall"), &v) && v == 100);
     ph_json_free(root);
-    assert_int_equal(atoi(cli_run("cat $D/n")->out), 2);
+    assert_string_equal(cli_run("cat $D/n")->out, "2\n");
     static const char *const how[] = {"given", "retrieved"};
     for (size_t i = 0; i < 2; i++) {
         char line[512];
