@@ -13,7 +13,7 @@
 /* Words of forms that models were trained on, whatever the preset. */
 static const char *const known_marks[] = {
     "Instruct:",  "Output:", "Question:", "Answer:",      "Alice:",    "Bob:",   "User:",
-    "Assistant:", "System:", "Human:",    "Instruction:", "Response:", "Input:", "### ",
+    "Assistant:", "System:", "Human:",    "Instruction:", "Response:", "Input:", "###",
     "[INST]",     "[/INST]", "<<SYS>>",   "<s>",          "</s>"};
 
 typedef struct marks {
