@@ -2,6 +2,7 @@
 #ifndef PHIAL_PHIAL_H
 #define PHIAL_PHIAL_H
 
+#include "phial/answer.h"
 #include "phial/error.h"
 #include "phial/generate.h"
 #include "phial/model.h"
