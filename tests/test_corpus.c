@@ -157,6 +157,26 @@ static void test_kinds(void **state)
     ph_corpus_free(&c);
 }
 
+/* Prompts and questions too; the end of an answer is still an end. */
+static void test_learn_prompts(void **state)
+{
+    (void)state;
+    ph_corpus c;
+    ph_corpus_options o = options(100);
+    o.learn_prompts = true;
+    read_text(&c, "{\"prompt\":\"uvw\",\"completion\":\"xyz\"}", &o);
+    expect_batch(&c, "u>v|v>w|w>x|x>y|y>z|z>$|");
+    ph_corpus_free(&c);
+    read_text(&c,
+              "{\"messages\":[{\"role\":\"user\",\"content\":\"X\"},"
+              "{\"role\":\"assistant\",\"content\":\"y\"},{\"role\":\"user\",\"content\":\"Z\"},"
+              "{\"role\":\"assistant\",\"content\":\"w\"}]}",
+              &o);
+    expect_batch(&c, "A>l|l>i|i>c|c>e|e>:|:> | >X|X>\n|\n>B|B>o|o>b|b>:|:> | >y|y>$|\n>A|A>l|l>i|"
+                     "i>c|c>e|e>:|:> | >Z|Z>\n|\n>B|B>o|o>b|b>:|:> | >w|w>$|");
+    ph_corpus_free(&c);
+}
+
 static void test_cutting(void **state)
 {
     (void)state;
@@ -405,10 +425,10 @@ static void test_torture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),    cmocka_unit_test(test_cutting),
-        cmocka_unit_test(test_too_long), cmocka_unit_test(test_bad_lines),
-        cmocka_unit_test(test_packing),  cmocka_unit_test(test_held_out),
-        cmocka_unit_test(test_torture),
+        cmocka_unit_test(test_kinds),     cmocka_unit_test(test_learn_prompts),
+        cmocka_unit_test(test_cutting),   cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_bad_lines), cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_held_out),  cmocka_unit_test(test_torture),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -99,6 +99,18 @@ static void test_interrupt(void **state)
     expect(SAME, 0, "6\n", "");
 }
 
+/* A run that is taken in pieces is the same run. */
+static void test_stop_after(void **state)
+{
+    (void)state;
+    expect("$PHIAL $BASE $PLAN -o pieces --stop-after 3", 0, "",
+           "step 3 is done; go on with: phial train --resume -o pieces");
+    expect("tail -n 1 pieces/log.csv | cut -d, -f1", 0, "3", "");
+    expect("$PHIAL train --resume -o pieces && cmp pieces/state.safetensors "
+           "whole/state.safetensors",
+           0, "pieces/model", "");
+}
+
 static void test_result(void **state)
 {
     (void)state;
@@ -231,11 +243,11 @@ static void test_bad_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kill),         cmocka_unit_test(test_interrupt),
-        cmocka_unit_test(test_result),       cmocka_unit_test(test_early_stop),
-        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_folder),       cmocka_unit_test(test_bad_checkpoint),
-        cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_kill),           cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_stop_after),     cmocka_unit_test(test_result),
+        cmocka_unit_test(test_early_stop),     cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_full_disk),      cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_bad_checkpoint), cmocka_unit_test(test_bad_input),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

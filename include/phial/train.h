@@ -107,6 +107,7 @@ typedef struct phial_training_options {
     phial_train_format format;
     bool strict;        /* bad lines and examples that are too long are errors */
     bool parse_special; /* special tokens in texts are meant; the end of text cuts them */
+    bool learn_prompts; /* prompts and questions are learnt too, not only completions and answers */
     /* Shape of a model from nothing; the default is nano's: 256, 6, 4, 1024, 32. */
     uint32_t n_embd, n_layer, n_head, n_ff, n_rot;
     uint32_t n_ctx;        /* longest example, 1024; at most what the model takes */

@@ -292,13 +292,15 @@ static phial_status fill_in(ph_args *args, phial_error *err)
     for (const ph_opt *opt = args->cmd->opts; opt && opt->name && st == PHIAL_OK; opt++) {
         if (find_value(args, opt, 0))
             continue;
-        const char *env = opt->env ? getenv(opt->env) : NULL;
+        const char *env = opt->env ? getenv(opt->env) : NULL, *other = NULL;
         if (env && env[0]) {
             st = add_value(args, opt, env, false, err);
             if (st != PHIAL_OK)
                 st = ph_err_context(err, st, "environment variable %s", opt->env);
         } else if (opt->fallback) {
             st = add_value(args, opt, opt->fallback, false, err);
+        } else if (opt->otherwise && (other = opt->otherwise()) != NULL) {
+            st = add_value(args, opt, other, false, err);
         } else if (opt->required) {
             char letter[8] = "";
             if (opt->letter)

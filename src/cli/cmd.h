@@ -32,6 +32,8 @@ typedef struct ph_opt {
     const char *help;     /* one phrase, lower case, no full stop */
     const char *fallback; /* the value when it is not given, as text; NULL: none */
     const char *env;      /* environment variable that stands in for it; NULL: none */
+    /* Where the value comes from when all that says nothing; it may give NULL. NULL: nowhere. */
+    const char *(*otherwise)(void);
     bool required;
     int64_t min_int, max_int;
     double min_double, max_double;

@@ -1,6 +1,7 @@
 /* phial detokenize: token ids to the exact bytes they stand for. */
 #include "cli/args.h"
 #include "cli/cli_io.h"
+#include "cli/engine_opts.h"
 #include "phial/tokenizer.h"
 
 /* Ids may be pasted from any list. */
@@ -77,12 +78,7 @@ static phial_status run(const ph_args *args, phial_error *err)
 }
 
 static const ph_opt opts[] = {
-    {.name = "model",
-     .letter = 'm',
-     .kind = PH_OPT_STRING,
-     .arg = "MODEL",
-     .help = "GGUF file, or folder with tokenizer.json or vocab.json and merges.txt",
-     .required = true},
+    PH_OPT_ROW_VOCABULARY,
     {0},
 };
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/answer_signal.h"
 #include "cli/cli_io.h"
+#include "cli/engine_opts.h"
 #include "cli/gen_batch.h"
 #include "cli/gen_setup.h"
 
@@ -187,13 +188,7 @@ static phial_status run(const ph_args *args, phial_error *err)
 }
 
 static const ph_opt opts[] = {
-    {.name = "model",
-     .letter = 'm',
-     .kind = PH_OPT_STRING,
-     .arg = "MODEL",
-     .help = "a .gguf file or a Hugging Face folder",
-     .env = "PHIAL_MODEL",
-     .required = true},
+    PH_OPT_ROW_MODEL,
     {.name = "prompt", .letter = 'p', .kind = PH_OPT_STRING, .arg = "TEXT", .help = "the prompt"},
     {.name = "file",
      .letter = 'f',

@@ -8,6 +8,7 @@
 #include "cli/chat_input.h"
 #include "cli/cli_io.h"
 #include "cli/conversation.h"
+#include "cli/nano.h"
 
 /* What the command line says: a model, and a message to be answered at once. */
 typedef struct wish {
@@ -32,6 +33,8 @@ static phial_status read_wish(wish *w, const ph_args *args, phial_error *err)
         w->model = first;
         i = 1;
     }
+    if (!w->model)
+        w->model = ph_nano_model();
     if (!w->model && first)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT,
                           "no model: '%s' is no file or folder; name one as the first argument, by "

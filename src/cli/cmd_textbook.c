@@ -33,7 +33,7 @@ static phial_status read_kinds(ph_textbook_options *o, const char *list, phial_e
                               PH_STR_ARG(name), near.best ? " (did you mean " : "",
                               near.best ? near.best : "", near.best ? "?)" : "");
         }
-        uint64_t weight = kind->weight;
+        uint64_t weight = kind->weight > 0 ? kind->weight : 1;
         if (n > n_name && (!ph_str_parse_u64(number, &weight) || weight > PH_TEXTBOOK_WEIGHT_MAX))
             return ph_err_set(err, PHIAL_ERR_ARGUMENT,
                               "option --kinds: '%.*s' is no weight from 0 to %u",

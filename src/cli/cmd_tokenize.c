@@ -1,6 +1,7 @@
 /* phial tokenize: text to token ids. */
 #include "cli/args.h"
 #include "cli/cli_io.h"
+#include "cli/engine_opts.h"
 #include "phial/tokenizer.h"
 
 static phial_status show_json(phial_encoder *encoder, phial_error *err)
@@ -53,12 +54,7 @@ static phial_status run(const ph_args *args, phial_error *err)
 }
 
 static const ph_opt opts[] = {
-    {.name = "model",
-     .letter = 'm',
-     .kind = PH_OPT_STRING,
-     .arg = "MODEL",
-     .help = "GGUF file, or folder with tokenizer.json or vocab.json and merges.txt",
-     .required = true},
+    PH_OPT_ROW_VOCABULARY,
     {.name = "no-special",
      .kind = PH_OPT_FLAG,
      .help = "special tokens in the text are plain text"},

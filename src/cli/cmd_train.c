@@ -108,6 +108,7 @@ static phial_status set_options(const ph_args *args, phial_training_options *o, 
     o->format = (phial_train_format)ph_args_choice(args, "format");
     o->strict = ph_args_flag(args, "strict");
     o->parse_special = ph_args_flag(args, "parse-special");
+    o->learn_prompts = ph_args_flag(args, "learn-prompts");
     o->type = (phial_train_type)ph_args_choice(args, "type");
     o->gguf = ph_args_flag(args, "gguf");
     o->n_threads = (int)ph_args_int(args, "threads");
@@ -263,9 +264,13 @@ static phial_status interrupted(phial_training *t, const char *dir, phial_error 
                       "stopped and saved; go on with: phial train --resume -o %s", dir);
 }
 
-static phial_status steps(phial_training *t, const phial_training_info *info, const char *dir,
-                          bool json, phial_error *err)
+static phial_status steps(phial_training *t, const phial_training_info *info, const ph_args *args,
+                          phial_error *err)
 {
+    const char *dir = ph_args_str(args, "out");
+    bool json = ph_args_flag(args, "json"), stopped = false;
+    uint64_t stop_after =
+        ph_args_has(args, "stop-after") ? (uint64_t)ph_args_int(args, "stop-after") : UINT64_MAX;
     view v = {.json = json, .bar = !json && isatty(STDERR_FILENO)};
     phial_training_report r = {
         .size = sizeof r,
@@ -275,16 +280,21 @@ static phial_status steps(phial_training *t, const phial_training_info *info, co
     };
     phial_status st = show_start(info, json, err);
     bool more = !info->ended;
-    while (st == PHIAL_OK && more) {
+    while (st == PHIAL_OK && more && !stopped) {
         st = phial_training_step(t, &r, err);
         more = r.end == PHIAL_TRAINING_GOES_ON;
         if (st == PHIAL_OK)
             st = show_step(&v, &r, err);
         if (st == PHIAL_OK && more && ph_interrupted())
             st = interrupted(t, dir, err);
+        stopped = st == PHIAL_OK && more && r.step >= stop_after;
     }
     if (v.bar)
         fputs("\r\033[K", stderr);
+    if (stopped) {
+        ph_say("step %" PRIu64 " is done; go on with: phial train --resume -o %s", r.step, dir);
+        return phial_training_save(t, err);
+    }
     if (st == PHIAL_OK)
         st = phial_training_finish(t, err);
     return st == PHIAL_OK ? show_end(&r, dir, json, err) : st;
@@ -307,7 +317,7 @@ static phial_status train(const ph_args *args, const lists *l, phial_error *err)
     if (st == PHIAL_OK)
         st = phial_training_get_info(t, &info, err);
     if (st == PHIAL_OK)
-        st = steps(t, &info, o.dir, ph_args_flag(args, "json"), err);
+        st = steps(t, &info, args, err);
     phial_training_close(t);
     return st;
 }
@@ -389,12 +399,17 @@ static const ph_opt opts[] = {
     {.name = "parse-special",
      .kind = PH_OPT_FLAG,
      .help = "special tokens in the texts are meant; <|endoftext|> ends an example"},
+    {.name = "learn-prompts",
+     .kind = PH_OPT_FLAG,
+     .help = "learn prompts and questions too, not only completions and answers"},
     {.name = "held-out-file",
      .kind = PH_OPT_STRINGS,
      .arg = "FILE",
      .help = "examples that are only looked at, instead of a part of FILEs"},
     REAL("held-out", "PART", 0.5, "part of the examples that is only looked at (0.02)"),
     WHOLE("steps", "N", 1, INT64_MAX, "steps of the optimizer, instead of epochs"),
+    WHOLE("stop-after", "N", 1, INT64_MAX,
+          "save and leave after this step, for --resume; the rate falls as if all were taken"),
     WHOLE("epochs", "N", 1, 1 << 20, "how often all examples are seen (1)"),
     WHOLE("batch-tokens", "N", 2, 1 << 20, "tokens that are computed together (4096)"),
     WHOLE("accumulate", "N", 1, 1 << 20, "batches in a step (1)"),

@@ -6,13 +6,27 @@
 
 #include "base/thread.h"
 #include "cli/cmd.h"
+#include "cli/nano.h"
 
-#define PH_KV_TYPE_NAMES {"f32", "f16", "q8", NULL}
+#define PH_KV_TYPE_NAMES                                                                           \
+    {                                                                                              \
+        "f32", "f16", "q8", NULL                                                                   \
+    }
 
 #define PH_OPT_ROW_MODEL                                                                           \
     {                                                                                              \
         .name = "model", .letter = 'm', .kind = PH_OPT_STRING, .arg = "MODEL",                     \
-        .help = "a .gguf file or a Hugging Face folder", .env = "PHIAL_MODEL", .required = true    \
+        .help = "a .gguf file or a Hugging Face folder; without it nano, the model in the box",    \
+        .env = "PHIAL_MODEL", .otherwise = ph_nano_model, .required = true                         \
+    }
+
+/* For commands that want no more of a model than its tokenizer. */
+#define PH_OPT_ROW_VOCABULARY                                                                      \
+    {                                                                                              \
+        .name = "model", .letter = 'm', .kind = PH_OPT_STRING, .arg = "MODEL",                     \
+        .help = "GGUF file, or folder with tokenizer.json or vocab.json and merges.txt; without "  \
+                "it nano's",                                                                       \
+        .env = "PHIAL_MODEL", .otherwise = ph_nano_model, .required = true                         \
     }
 
 #define PH_OPT_ROW_THREADS                                                                         \

@@ -70,7 +70,7 @@ void ph_usage_line(ph_buf *out, const ph_cmd_row *row)
     bool others = false;
     ph_buf_addf(out, "phial %s", row->name);
     for (const ph_opt *opt = row->cmd->opts; opt && opt->name; opt++) {
-        if (opt->required)
+        if (opt->required && !opt->otherwise)
             add_option_use(out, opt);
         else
             others = true;

@@ -53,6 +53,11 @@ static phial_status put(ph_corpus *c, const uint32_t *ids, size_t n, uint32_t fl
     return st;
 }
 
+static uint32_t of_prompt(const reader *r)
+{
+    return r->options->learn_prompts ? PH_TOKEN_NEXT : 0;
+}
+
 static uint64_t hash_of(const ph_corpus *c, uint64_t at, uint64_t n)
 {
     return ph_hash64(c->tokens + at, (size_t)n * sizeof *c->tokens, 0);
@@ -177,7 +182,7 @@ static phial_status take_completion(reader *r, const ph_record *record, phial_er
     size_t n;
     phial_status st = encode(r, record->prompt, r->options->parse_special, &ids, &n, err);
     if (st == PHIAL_OK)
-        st = put(c, ids, n, 0, err);
+        st = put(c, ids, n, of_prompt(r), err);
     if (st == PHIAL_OK && n > 0)
         c->tokens[c->n_tokens - 1] |= PH_TOKEN_NEXT;
     if (st == PHIAL_OK)
@@ -269,7 +274,7 @@ static phial_status take_answer(reader *r, const ph_record *record, size_t turn,
     }
     uint64_t have = c->n_tokens - *at;
     if (st == PHIAL_OK)
-        st = put(c, r->prompt + have, n - (size_t)have, 0, err);
+        st = put(c, r->prompt + have, n - (size_t)have, of_prompt(r), err);
     if (st == PHIAL_OK && n > 0)
         c->tokens[c->n_tokens - 1] |= PH_TOKEN_NEXT;
     if (st == PHIAL_OK)

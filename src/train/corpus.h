@@ -4,9 +4,9 @@
  * An example is a run of tokens that are seen together; no other example is seen with it. What it
  * teaches is written on its tokens: PH_TOKEN_NEXT, that the following token is to be predicted,
  * PH_TOKEN_END, that the text (or the answer) ends here and the end-of-text token is to be
- * predicted. So a completion is learnt and its prompt is not, each answer of a conversation ends by
- * itself although the conversation goes on, and a long text that had to be cut loses no prediction
- * at the cuts.
+ * predicted. So a completion is learnt and its prompt is not (unless that is wanted), each answer
+ * of a conversation ends by itself although the conversation goes on, and a long text that had to
+ * be cut loses no prediction at the cuts.
  *
  *   text        every token but the first is predicted, then the end. Longer than the context: cut
  *               into examples of the context's length; counted
@@ -54,6 +54,7 @@ typedef struct ph_corpus_options {
     ph_records_format format;
     bool strict;        /* bad lines and examples that are too long are errors */
     bool parse_special; /* special tokens in texts are meant; the end-of-text one ends an example */
+    bool learn_prompts; /* what stands before a completion or an answer is to be predicted too */
     double held_out;    /* part of the examples, 0 .. 0.5 */
     ph_log log;
 } ph_corpus_options;

@@ -20,7 +20,7 @@ size_t ph_tb_passage_length(ph_tb *t)
     return lengths[ph_tb_below(t, sizeof lengths / sizeof lengths[0])];
 }
 
-static void add_layout(ph_buf *out, ph_str layout, const ph_buf *passage, const ph_buf *question)
+void ph_tb_fill_layout(ph_buf *out, ph_str layout, const ph_buf *passage, const ph_buf *question)
 {
     for (size_t i = 0; i < layout.n; i++) {
         if (layout.p[i] != '%') {
@@ -34,8 +34,8 @@ static void add_layout(ph_buf *out, ph_str layout, const ph_buf *passage, const 
 
 void ph_tb_add_layout(ph_tb *t, ph_buf *out, const ph_buf *passage, const ph_buf *question)
 {
-    add_layout(out, ph_tb_pick(t, ph_tb_chance(t, 60) ? plain_layouts : layouts, '|'), passage,
-               question);
+    ph_tb_fill_layout(out, ph_tb_pick(t, ph_tb_chance(t, 60) ? plain_layouts : layouts, '|'),
+                      passage, question);
 }
 
 bool ph_tb_draw_question(ph_tb *t, bool absent, ph_buf *question, ph_buf *answer)
@@ -55,7 +55,7 @@ static bool add_earlier(ph_tb *t, ph_tb_form form, ph_buf *question, ph_buf *ans
         return false;
     ph_buf *request = &t->room->request;
     ph_buf_clear(request);
-    add_layout(request, ph_tb_pick(t, plain_layouts, '|'), &ex->passage, question);
+    ph_tb_fill_layout(request, ph_tb_pick(t, plain_layouts, '|'), &ex->passage, question);
     ph_tb_add_request(&ex->prompt, form, (ph_str){request->data, request->len});
     ph_buf_addf(&ex->prompt, " %s\n", answer->data);
     return true;
@@ -86,6 +86,41 @@ bool ph_tb_ask_passage(ph_tb *t, bool absent)
     else
         ph_tb_add_layout(t, request, &ex->passage, &ex->question);
     ph_tb_add_request(&ex->prompt, form, (ph_str){request->data, request->len});
+    ph_buf_addf(&ex->completion, " %s", ex->answer.data);
+    return true;
+}
+
+bool ph_tb_ask_numbered(ph_tb *t, size_t most_passages, size_t most_sentences)
+{
+    ph_textbook_example *ex = t->ex;
+    size_t n = 1 + ph_tb_below(t, most_passages), ends[PH_TB_PASSAGES_MAX] = {0};
+    ph_str passages[PH_TB_PASSAGES_MAX];
+    ph_tb_passage_clear(t->passage);
+    for (size_t i = 0; i < n; i++) {
+        ph_buf *one = &t->room->request;
+        ph_buf_clear(one);
+        if (!ph_tb_passage_add(t, one, 1 + ph_tb_below(t, most_sentences)))
+            return false;
+        if (i > 0)
+            ph_buf_add_byte(&ex->passage, '\n');
+        ph_buf_add(&ex->passage, one->data, one->len);
+        ends[i] = ex->passage.len;
+    }
+    bool absent = ph_tb_chance(t, 30);
+    if (absent)
+        ph_buf_add_str(&ex->answer, PH_PASSAGES_NOT_TOLD);
+    if (absent ? !ph_tb_passage_ask_absent(t, &ex->question)
+               : !ph_tb_passage_ask(t, &ex->question, &ex->answer))
+        return false;
+    for (size_t i = 0, from = 0; i < n; i++) {
+        passages[i] = (ph_str){ex->passage.data + from, ends[i] - from};
+        from = ends[i] + 1;
+    }
+    ph_buf *request = &t->room->request;
+    ph_buf_clear(request);
+    ph_passages_add_request(request, passages, n, (ph_str){ex->question.data, ex->question.len});
+    ph_tb_add_request(&ex->prompt, ph_tb_chance(t, 80) ? PH_TB_INSTRUCT : PH_TB_CHAT,
+                      (ph_str){request->data, request->len});
     ph_buf_addf(&ex->completion, " %s", ex->answer.data);
     return true;
 }

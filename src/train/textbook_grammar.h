@@ -106,6 +106,8 @@ ph_tb_slot *ph_tb_slot_set(ph_tb_env *env, const char *name, const char *value);
 /* A value for a slot that is called `type` plus digits: textbook_value.c. False for an unknown
  * type. */
 bool ph_tb_draw(ph_tb *t, ph_tb_slot *slot, ph_str type);
+/* A value of any type. */
+bool ph_tb_draw_any(ph_tb *t, ph_tb_slot *slot);
 /* A phrase's alternatives (textbook_phrases.def), or NULL. */
 const char *ph_tb_phrase(ph_str type);
 

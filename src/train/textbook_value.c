@@ -1,5 +1,6 @@
 /* What slots are filled with: words and phrases of the tables, invented names, numbers. */
 #include <string.h>
+#include <strings.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -171,6 +172,21 @@ static size_t add_piece(char *out, size_t n, const char *piece)
 
 /* Drawn until it is on this split's side, which takes five tries on average at most. At most 3 x (2
  * + 2 + 2) + 8 bytes. */
+/* What nobody wants to read in an invented word. */
+static bool is_rude(const char *word, size_t n)
+{
+    static const char *const parts[] = {"fuck", "fuk",  "shit", "cunt", "dick", "cock",
+                                        "nig",  "slut", "rape", "twat", "jew",  "nazi",
+                                        "tit",  "cum",  "poo",  "piss", "fag",  "homo"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        for (size_t at = 0; at + strlen(parts[i]) <= n; at++) {
+            if (strncasecmp(word + at, parts[i], strlen(parts[i])) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 static ph_str invent(ph_tb *t, char out[64], size_t n_syllables, bool proper, bool town)
 {
     bool want = t->options->split == PH_TEXTBOOK_TEST;
@@ -187,7 +203,7 @@ static ph_str invent(ph_tb *t, char out[64], size_t n_syllables, bool proper, bo
             n = add_piece(out, n, ANY(t, town_ends));
         if (proper && out[0] >= 'a' && out[0] <= 'z')
             out[0] = (char)(out[0] - 'a' + 'A');
-    } while (n < 3 || ph_tb_word_held(out, n) != want);
+    } while (n < 3 || ph_tb_word_held(out, n) != want || is_rude(out, n));
     return (ph_str){out, n};
 }
 
@@ -340,6 +356,13 @@ static bool may_be_odd(ph_str type)
             return true;
     }
     return false;
+}
+
+bool ph_tb_draw_any(ph_tb *t, ph_tb_slot *slot)
+{
+    if (ph_tb_chance(t, 25))
+        return makers[ph_tb_below(t, sizeof makers / sizeof makers[0])].draw(t, slot);
+    return put(slot, draw_word(t, &t->tables[ph_tb_below(t, N_TABLES)]));
 }
 
 bool ph_tb_draw(ph_tb *t, ph_tb_slot *slot, ph_str type)

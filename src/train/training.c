@@ -159,6 +159,7 @@ static phial_status add_files(phial_training *t, const char *const *paths, size_
                                                             : PH_RECORDS_AUTO,
         .strict = t->o.strict,
         .parse_special = t->o.parse_special,
+        .learn_prompts = t->o.learn_prompts,
         /* A whole file is held out: nothing of the others need be. */
         .held_out = t->o.n_held_out_paths > 0 ? 0 : t->o.held_out,
         .log = {t->o.log, t->o.log_user},
