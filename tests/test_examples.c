@@ -43,6 +43,14 @@ static int make_folder(void **state)
     shell("ln -s " PHIAL_SOURCE_DIR "/tests/data/tiny-bert all-MiniLM-L6-v2");
     shell("ln -s " PHIAL_SOURCE_DIR "/tests/data/tiny-bert e5-small");
     shell("printf 'Two notes.\\nAnd one more.\\n' | tee sentences.txt questions.txt >/dev/null");
+    shell(
+        "printf '{\"version\":\"v2.0\",\"data\":[{\"title\":\"Pier\",\"paragraphs\":[{\"context\":"
+        "\"The pier opened in 1905.\",\"qas\":[{\"id\":\"a\",\"question\":\"When did it open?\","
+        "\"is_impossible\":false,\"answers\":[{\"text\":\"1905\",\"answer_start\":19}]},{\"id\":"
+        "\"b\",\"question\":\"Who built it?\",\"is_impossible\":true,\"answers\":[]}]}]}]}' "
+        ">squad.json");
+    shell("printf '{\"_id\":\"note\",\"text\":\"Two notes. And one more.\"}\\n' >note.jsonl && "
+          "phial index notes.phial --jsonl note.jsonl");
     const char *model = ph_testdata("golden/phi-mini"),
                *tok = ph_testdata("golden/tokenizer/phi-2");
     if (!model || !tok)

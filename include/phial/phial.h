@@ -2,6 +2,8 @@
 #ifndef PHIAL_PHIAL_H
 #define PHIAL_PHIAL_H
 
+#include "phial/answer.h"
+#include "phial/collection.h"
 #include "phial/embed.h"
 #include "phial/error.h"
 #include "phial/generate.h"

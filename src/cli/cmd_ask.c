@@ -47,7 +47,10 @@ static phial_status open_asker(job *j, phial_error *err)
     o.search.k = (uint32_t)ph_args_int(args, "k");
     if (ph_args_has(args, "mode"))
         o.search.mode = (phial_search_mode)ph_args_choice(args, "mode");
-    o.search.doc_glob = ph_args_str(args, "filter");
+    const char *filter = ph_args_str(args, "filter");
+    if (filter && strncmp(filter, "doc=", 4) != 0)
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "option --filter: it can be doc=GLOB");
+    o.search.doc_glob = filter ? filter + 4 : NULL;
     o.passage_tokens = (uint32_t)ph_args_int(args, "passage-tokens");
     if (ph_args_has(args, "min-about"))
         o.min_about = ph_args_double(args, "min-about");
@@ -245,7 +248,7 @@ static const ph_opt opts[] = {
      .choices = MODES},
     {.name = "filter",
      .kind = PH_OPT_STRING,
-     .arg = "GLOB",
+     .arg = "doc=GLOB",
      .help = "only documents whose name matches"},
     {.name = "passage-tokens",
      .kind = PH_OPT_INT,

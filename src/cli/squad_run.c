@@ -315,6 +315,12 @@ void ph_squad_calibrate(ph_squad_thresholds *out, const ph_squad_run *run)
     phial_ask_options_default(&defaults);
     if (share_supported(run, 0) < 0)
         t.min_support = defaults.min_support;
+    ph_squad_figures_of(&f, run, &t, 0);
+    if (f.n == 0) {
+        *out =
+            (ph_squad_thresholds){defaults.min_about, defaults.max_not_told, defaults.min_support};
+        return;
+    }
     for (int i = 0; i <= 20 && share_supported(run, i / 20.0) >= SUPPORTED_SHARE; i++)
         t.min_support = i / 20.0;
     *out = t;

@@ -56,7 +56,7 @@ typedef struct ph_squad_figures {
 void ph_squad_figures_of(ph_squad_figures *out, const ph_squad_run *run,
                          const ph_squad_thresholds *t, int half);
 /* On half 0. min_support: the most that leaves 98% of the right answers supported; the other two
- * where F1 is best. */
+ * where F1 is best. The defaults, if no question is in half 0. */
 void ph_squad_calibrate(ph_squad_thresholds *out, const ph_squad_run *run);
 
 bool ph_squad_answered(const ph_squad_result *r, const ph_squad_thresholds *t);

@@ -22,7 +22,7 @@
 void phial_ask_options_default(phial_ask_options *options)
 {
     *options = (phial_ask_options){
-        .size = sizeof *options, .min_about = 0.3, .max_not_told = 0.5, .min_support = 0.65};
+        .size = sizeof *options, .min_about = 0.25, .max_not_told = 0.5, .min_support = 0.65};
     phial_search_options_default(&options->search);
     options->search.k = PASSAGES_DEFAULT;
 }

@@ -13,7 +13,7 @@
 /* Words of forms that models were trained on, whatever the preset. */
 static const char *const known_marks[] = {
     "Instruct:",  "Output:", "Question:", "Answer:",      "Alice:",    "Bob:",   "User:",
-    "Assistant:", "System:", "Human:",    "Instruction:", "Response:", "Input:", "### ",
+    "Assistant:", "System:", "Human:",    "Instruction:", "Response:", "Input:", "###",
     "[INST]",     "[/INST]", "<<SYS>>",   "<s>",          "</s>"};
 
 typedef struct marks {
@@ -135,12 +135,11 @@ phial_status ph_answer_escape(ph_buf *out, ph_str s, const phial_preset *preset,
             ph_buf_addf(out, "(%.*s)", (int)(number - 2), s.p + at + 1);
             len = number;
         } else if (mark) {
-            /* Before its last character if that is a colon, otherwise behind its first. */
-            size_t cut = s.p[at + mark - 1] == ':' ? mark - 1 : 1;
-            ph_buf_add(out, s.p + at, cut);
+            /* Before its last character if that is a colon, otherwise behind its first; what
+             * follows is looked at again ("####"). */
+            len = s.p[at + mark - 1] == ':' ? mark - 1 : 1;
+            ph_buf_add(out, s.p + at, len);
             ph_buf_add_byte(out, ' ');
-            ph_buf_add(out, s.p + at + cut, mark - cut);
-            len = mark;
         } else if (s.p[at] == '<' && at + 1 < s.n && s.p[at + 1] == '|') {
             ph_buf_add_str(out, "< ");
         } else {
