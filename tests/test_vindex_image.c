@@ -278,7 +278,10 @@ static void killed_builders_leave_the_old_one(void **state)
 {
     (void)state;
     vset v = vset_new(VSET_RANDOM, 2000, 1, 64, 1);
-    const char *path = vset_path("kill");
+    char folder[64], path[128]; /* its own, because it is swept */
+    snprintf(folder, sizeof folder, "vindex_%ld_kill", (long)getpid());
+    snprintf(path, sizeof path, "%s/image", folder);
+    assert_int_equal(ph_dir_make(folder, NULL), PHIAL_OK);
     ph_vindex_options o = options("int8", 64);
     ph_hash128 own = {17, 4};
     ph_vindex_expect e = {.source = &own};
@@ -310,8 +313,9 @@ static void killed_builders_leave_the_old_one(void **state)
         assert_int_equal(waitpid(pid, NULL, 0), pid);
         assert_int_equal(state_of(path, &e), PH_VINDEX_FRESH);
     }
-    ph_dir_sweep(".");
-    unlink(path);
+    ph_dir_sweep(folder);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0); /* nothing else was left */
     vset_free(&v);
 }
 
