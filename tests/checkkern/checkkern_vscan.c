@@ -51,9 +51,9 @@ static void fill_blocks(ph_rng *rng, unsigned char *blocks, size_t n, size_t byt
     }
 }
 
-static void set_query(ph_rng *rng, ph_vscan_query *q, const unsigned char *table)
+static void set_query(ph_rng *rng, ph_vscan_query *q, const unsigned char *entries)
 {
-    *q = (ph_vscan_query){table,
+    *q = (ph_vscan_query){entries,
                           (float)ph_rng_below(rng, 1000) * 0.5f - 250,
                           check_random(rng),
                           check_random(rng),
