@@ -49,6 +49,10 @@ static int make_folder(void **state)
         "\"is_impossible\":false,\"answers\":[{\"text\":\"1905\",\"answer_start\":19}]},{\"id\":"
         "\"b\",\"question\":\"Who built it?\",\"is_impossible\":true,\"answers\":[]}]}]}]}' "
         ">squad.json");
+    shell("mkdir papers && echo 'A paper.' >papers/paper.txt");
+    shell("echo '{\"_id\":\"fact\",\"text\":\"Water boils.\"}' >facts.jsonl");
+    shell("phial index old.phial notes.txt");
+    shell("echo 'q Q0 fact 1 0.5 phial' >ranking.run && echo 'q 0 fact 1' >judged.tsv");
     shell("printf '{\"_id\":\"note\",\"text\":\"Two notes. And one more.\"}\\n' >note.jsonl && "
           "phial index notes.phial --jsonl note.jsonl");
     const char *model = ph_testdata("golden/phi-mini"),

@@ -331,9 +331,7 @@ static void others_are_named(void **state)
     static const struct {
         const char *path, *word;
     } cases[] = {
-        {"models/ggml-vocab-bert-bge.gguf", "'bert'"},
         {"models/ggml-vocab-phi-3.gguf", "'llama'"},
-        {"models/all-MiniLM-L6-v2.tokenizer.json", "'WordPiece'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         phial_error err = {0};

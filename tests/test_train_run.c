@@ -65,7 +65,7 @@ static void test_kill(void **state)
     expect("run() { : >out; $PHIAL \"$@\" --json >out & pid=$!\n"
            "while [ $(wc -l <out) -lt $lines ] && kill -0 $pid; do sleep 0.002; done\n"
            "kill -9 $pid 2>/dev/null; wait $pid; }\n"
-           "lines=3; run $BASE $PLAN -o parts -t 2\n"
+           "lines=1; run $BASE $PLAN -o parts -t 2\n"
            "test ! -e parts/state.safetensors || exit 9\n"
            "for lines in 2 9 4 7 8; do run train --resume -o parts -t $((lines % 3 + 1)); done\n"
            "grep -c '\"event\":\"start\"' out; test -e parts/state.safetensors\n",
@@ -80,7 +80,7 @@ static void test_kill(void **state)
 static void test_interrupt(void **state)
 {
     (void)state;
-    expect("rm -rf parts; $PHIAL $BASE $PLAN -o parts --json >out 2>err & pid=$!\n"
+    expect("rm -rf parts; : >out; $PHIAL $BASE $PLAN -o parts --json >out 2>err & pid=$!\n"
            "while [ $(wc -l <out) -lt 7 ] && kill -0 $pid; do sleep 0.002; done; kill -INT $pid; "
            "wait $pid\n"
            "test $? -eq 130 && cat err",
@@ -146,7 +146,7 @@ static void test_not_a_number(void **state)
 static void test_full_disk(void **state)
 {
     (void)state;
-    expect("$PHIAL $BASE $PLAN -o full --json >out & pid=$!\n"
+    expect(": >out; $PHIAL $BASE $PLAN -o full --json >out & pid=$!\n"
            "while [ $(wc -l <out) -lt 12 ] && kill -0 $pid; do sleep 0.002; done; kill -INT $pid; "
            "wait $pid\n"
            "cp full/state.safetensors before",
@@ -168,7 +168,7 @@ static void test_folder(void **state)
     expect("test ! -e nowhere", 0, "", "");
     expect("$PHIAL train --resume -o whole data.jsonl", 2, "", "give none");
     /* Two on one folder. */
-    expect("$PHIAL $BASE --steps 100000 -o two --json >out & pid=$!\n"
+    expect(": >out; $PHIAL $BASE --steps 100000 -o two --json >out & pid=$!\n"
            "while [ $(wc -l <out) -lt 2 ] && kill -0 $pid; do sleep 0.002; done\n"
            "$PHIAL train --resume -o two; c=$?; $PHIAL $BASE $PLAN -o two --force; d=$?\n"
            "kill -9 $pid; wait $pid; echo $c $d",

@@ -22,7 +22,10 @@ void *__wrap_aligned_alloc(size_t align, size_t bytes);
 static inline bool torture_fails(void)
 {
     atomic_fetch_add(&torture_calls, 1);
-    return atomic_load(&torture_left) >= 0 && atomic_fetch_sub(&torture_left, 1) <= 0;
+    long left = atomic_load(&torture_left);
+    while (left > 0 && !atomic_compare_exchange_weak(&torture_left, &left, left - 1))
+        ;
+    return left == 0;
 }
 
 void *__wrap_calloc(size_t n, size_t size)

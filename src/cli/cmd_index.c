@@ -212,7 +212,7 @@ static const ph_positional positionals[] = {
 
 static const ph_cmd_example examples[] = {
     {"phial index notes.phial notes.txt", "one file"},
-    {"phial index notes.phial . --prune", "this folder, and forget what is no longer there"},
+    {"phial index notes.phial papers --prune", "a folder, and forget what is no longer there"},
     {"phial index facts.phial --jsonl facts.jsonl", "records"},
     {0},
 };
