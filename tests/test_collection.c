@@ -219,7 +219,7 @@ static void test_same_ranking(void **state)
     phial_search_options_default(&o);
     o.k = 50;
     for (int i = 0; i < 3; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "s%d.phial", i + 1);
         phial_collection *c = open_as(name, PHIAL_COLLECTION_READ);
         phial_text q = {"glaciers and violins near number9", 33};

@@ -97,8 +97,9 @@ VP_INLINE void vp_subtract_mins(float *y, const byte_panel *panel, const int16_t
             of_32[i][b] = (int16_t)(from[2 * b] + from[2 * b + 1]);
         }
     }
+    const int n_pairs = PH_FAST_DEPTH / 2 / min_sub;
 #pragma GCC unroll 8
-    for (int p = 0; p < PH_FAST_DEPTH / min_sub / 2; p++) {
+    for (int p = 0; p < n_pairs; p++) {
         __m512i pairs = vp_load(panel->min[p]);
 #pragma GCC unroll 8
         for (int i = 0; i < m; i++) {
