@@ -18,21 +18,33 @@ typedef struct view {
     ph_progress bar;
 } view;
 
+/* The reason without the file's name, which most sentences begin with: the reader has it already.
+ */
+static phial_text bare_reason(const phial_index_event *e)
+{
+    phial_text r = e->reason;
+    size_t n = e->path.n;
+    if (r.n > n + 2 && memcmp(r.p, e->path.p, n) == 0 && memcmp(r.p + n, ": ", 2) == 0)
+        r = (phial_text){r.p + n + 2, r.n - n - 2};
+    return r;
+}
+
 static void on_event(void *user, const phial_index_event *e)
 {
     view *v = user;
     if (e->outcome != PHIAL_INDEX_FAILED && e->outcome != PHIAL_INDEX_NOTE)
         return;
+    phial_text reason = bare_reason(e);
     if (v->failed && e->outcome == PHIAL_INDEX_FAILED) {
         ph_json *o = ph_json_object_new();
         ph_json_set(o, "path", ph_collection_json_name(e->path));
-        ph_json_set(o, "reason", ph_json_str_new((ph_str){e->reason.p, e->reason.n}));
+        ph_json_set(o, "reason", ph_json_str_new((ph_str){reason.p, reason.n}));
         ph_json_push(v->failed, o);
     }
     if (v->quiet)
         return;
     ph_progress_end(&v->bar);
-    ph_collection_say(e->outcome == PHIAL_INDEX_FAILED ? "not indexed: " : "", e->path, e->reason);
+    ph_collection_say(e->outcome == PHIAL_INDEX_FAILED ? "not indexed: " : "", e->path, reason);
 }
 
 static bool on_progress(void *user, const phial_index_progress *p)
