@@ -35,4 +35,5 @@ if(POPPLER_FOUND AND PHIAL_PDF_MAIN)
     list(APPEND PHIAL_HELPERS phial-pdf)
 endif()
 
+add_dependencies(phial ${PHIAL_HELPERS}) # who builds the program alone wants to read documents, too
 install(TARGETS ${PHIAL_HELPERS} DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/phial)
