@@ -26,10 +26,9 @@ struct phial_embedder {
     phial_tokenizer *tokenizer; /* owned; NULL only in tests that bring ids */
     phial_encoder *encoder;     /* owned */
     ph_kern kern;
-    ph_pool *pool;         /* owned; of an embedding model */
-    ph_encode_room *room;  /* owned; of an embedding model, else NULL */
-    phial_engine *engine;  /* owned; of a language model, else NULL */
-    phial_session *asking; /* the session that the running activation belongs to */
+    ph_pool *pool;        /* owned; of an embedding model */
+    ph_encode_room *room; /* owned; of an embedding model, else NULL */
+    phial_engine *engine; /* owned; of a language model, else NULL */
     phial_math math;
     phial_pooling pooling;
     bool normalize;
