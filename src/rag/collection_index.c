@@ -157,6 +157,8 @@ static phial_status next_file(run *r, ph_task *t, bool *more, phial_error *err)
     st = ph_walk_absolute(&t->source, item.path, err);
     if (st == PHIAL_OK)
         st = ph_buf_status(&t->path, err);
+    if (st != PHIAL_OK)
+        return st;
     t->kind = item.reason ? PH_TASK_FAILED : PH_TASK_FILE;
     t->missing = item.missing;
     if (item.reason)
@@ -169,6 +171,7 @@ static phial_status next_file(run *r, ph_task *t, bool *more, phial_error *err)
     struct stat s;
     if (t->kind == PH_TASK_FILE && stat(t->path.data, &s) == 0)
         t->done_bytes = (uint64_t)s.st_size;
+    st = ph_buf_status(&t->why, err);
     if (st != PHIAL_OK)
         return st;
     ph_mutex_lock(r->lock);
@@ -189,8 +192,10 @@ static phial_status next_record(run *r, ph_task *t, bool *more, phial_error *err
     ph_buf_addf(&t->name, "%s:%llu", r->o->jsonl, (unsigned long long)number);
     ph_buf_add(&t->line, line.p, line.n);
     ph_buf_add(&t->origin, r->origin.data, r->origin.len);
-    st = ph_buf_status(&t->line, err);
-    return st == PHIAL_OK ? ph_buf_status(&t->name, err) : st;
+    const ph_buf *all[] = {&t->name, &t->line, &t->origin};
+    for (size_t i = 0; i < sizeof all / sizeof all[0] && st == PHIAL_OK; i++)
+        st = ph_buf_status(all[i], err);
+    return st;
 }
 
 static phial_status next_task(void *user, ph_task *t, bool *more, phial_error *err)
@@ -433,9 +438,10 @@ static phial_status prune(run *r, phial_error *err)
         ph_str text = ph_sql_text(s, 1), source = ph_sql_text(s, 2), origin = ph_sql_text(s, 3);
         ph_buf_clear(&name);
         ph_buf_add(&name, text.p, text.n);
-        if (source.n > 0)
+        st = ph_buf_status(&name, err);
+        if (st == PHIAL_OK && source.n > 0)
             st = is_vanished(r, source, &scratch, &gone, err);
-        else if (origin.n > 0 && r->jsonl && !r->unnamed_failed)
+        else if (st == PHIAL_OK && origin.n > 0 && r->jsonl && !r->unnamed_failed)
             gone = ph_str_eq(origin, str_of(&r->origin)) && !set_has(&r->seen, id);
         sqlite3_reset(s);
         if (st == PHIAL_OK && gone) {

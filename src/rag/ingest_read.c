@@ -438,9 +438,13 @@ static phial_status read_record(ph_reader *r, phial_error *err)
         return PHIAL_OK;
     }
     ph_buf_add_str(&part->format, "jsonl");
-    copy(&part->title, &r->record.title, NULL);
-    copy(&part->metadata, &r->record.metadata, NULL);
-    return read_text(r, (ph_str){r->record.text.data, r->record.text.len}, err);
+    st = ph_buf_status(&part->format, err);
+    if (st == PHIAL_OK)
+        st = copy(&part->title, &r->record.title, err);
+    if (st == PHIAL_OK)
+        st = copy(&part->metadata, &r->record.metadata, err);
+    return st == PHIAL_OK ? read_text(r, (ph_str){r->record.text.data, r->record.text.len}, err)
+                          : st;
 }
 
 /* --- tasks --- */
