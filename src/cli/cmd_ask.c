@@ -9,6 +9,7 @@
 #include "cli/ask_view.h"
 #include "cli/chat_input.h"
 #include "cli/conversation.h"
+#include "cli/engine_opts.h"
 
 static const char *const MODES[] = {"hybrid", "lexical", "dense", NULL};
 
@@ -70,10 +71,6 @@ static phial_status open_asker(job *j, phial_error *err)
 static phial_status open_all(job *j, phial_error *err)
 {
     const char *model = ph_args_str(j->args, "model");
-    if (!model)
-        return ph_err_set(err, PHIAL_ERR_ARGUMENT,
-                          "no model; name a .gguf file or a Hugging Face folder by --model or in "
-                          "the environment variable PHIAL_MODEL");
     phial_status st = ph_gen_config_read(&j->config, j->args, err);
     ph_gen_config_plain(&j->config);
     if (st == PHIAL_OK)
@@ -227,12 +224,7 @@ static phial_status run(const ph_args *args, phial_error *err)
 }
 
 static const ph_opt opts[] = {
-    {.name = "model",
-     .letter = 'm',
-     .kind = PH_OPT_STRING,
-     .arg = "MODEL",
-     .help = "a .gguf file or a Hugging Face folder",
-     .env = "PHIAL_MODEL"},
+    PH_OPT_ROW_MODEL,
     {.name = "k",
      .letter = 'k',
      .kind = PH_OPT_INT,

@@ -16,7 +16,7 @@
 #define PH_OPT_ROW_MODEL                                                                           \
     {                                                                                              \
         .name = "model", .letter = 'm', .kind = PH_OPT_STRING, .arg = "MODEL",                     \
-        .help = "a .gguf file or a Hugging Face folder; without it nano, the model in the box",    \
+        .help = "a .gguf file or a Hugging Face folder; without it nano, where it is installed",   \
         .env = "PHIAL_MODEL", .otherwise = ph_nano_model, .required = true                         \
     }
 
