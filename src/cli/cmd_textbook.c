@@ -140,6 +140,7 @@ static phial_status run(const ph_args *args, phial_error *err)
     ph_textbook_options_default(&options);
     options.seed = ph_args_u64(args, "seed");
     options.split = (ph_textbook_split)ph_args_choice(args, "split");
+    options.absent = (uint32_t)ph_args_int(args, "absent");
     ph_textbook *book = NULL;
     phial_status st = PHIAL_OK;
     if (ph_args_given(args, "kinds"))
@@ -184,6 +185,12 @@ static const ph_opt opts[] = {
      .kind = PH_OPT_STRING,
      .arg = "LIST",
      .help = "kinds apart by commas, each with =WEIGHT if wanted; otherwise all, as --list tells"},
+    {.name = "absent",
+     .kind = PH_OPT_INT,
+     .arg = "PERCENT",
+     .fallback = "30",
+     .max_int = 100,
+     .help = "of the questions in kinds that ask both sorts, that the passage does not answer"},
     {.name = "skip",
      .kind = PH_OPT_U64,
      .arg = "N",

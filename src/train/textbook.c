@@ -38,7 +38,7 @@ struct ph_textbook {
 
 void ph_textbook_options_default(ph_textbook_options *options)
 {
-    *options = (ph_textbook_options){.seed = 1, .split = PH_TEXTBOOK_TRAIN};
+    *options = (ph_textbook_options){.seed = 1, .split = PH_TEXTBOOK_TRAIN, .absent = 30};
     for (size_t i = 0; i < PH_TEXTBOOK_N_KINDS; i++)
         options->weights[i] = kinds[i].info.weight;
 }
@@ -55,7 +55,7 @@ static ph_buf *part_of(ph_textbook_example *ex, size_t i)
     return i < sizeof parts / sizeof parts[0] ? parts[i] : NULL;
 }
 
-static phial_status check_weights(const ph_textbook_options *o, uint64_t *total, phial_error *err)
+static phial_status check_options(const ph_textbook_options *o, uint64_t *total, phial_error *err)
 {
     *total = 0;
     for (size_t i = 0; i < PH_TEXTBOOK_N_KINDS; i++) {
@@ -66,6 +66,9 @@ static phial_status check_weights(const ph_textbook_options *o, uint64_t *total,
     }
     if (*total == 0)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "textbook: no kind of example is wanted");
+    if (o->absent > 100)
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "textbook: %u%% of questions without an answer",
+                          (unsigned)o->absent);
     return PHIAL_OK;
 }
 
@@ -89,7 +92,7 @@ phial_status ph_textbook_new(ph_textbook **out, const ph_textbook_options *optio
                              phial_error *err)
 {
     uint64_t total;
-    phial_status st = check_weights(options, &total, err);
+    phial_status st = check_options(options, &total, err);
     ph_textbook *b = st == PHIAL_OK ? ph_alloc(1, sizeof *b, err) : NULL;
     if (!b)
         return st != PHIAL_OK ? st : PHIAL_ERR_NO_MEMORY;

@@ -44,11 +44,12 @@ typedef struct ph_textbook_options {
     uint64_t seed;
     ph_textbook_split split;
     uint32_t weights[PH_TEXTBOOK_N_KINDS]; /* how often a kind is written; 0: never */
+    uint32_t absent; /* percent of the questions, where a kind asks both sorts, without an answer */
     ph_textbook_pick_fn on_pick;           /* NULL: nobody wants to know */
     void *user;
 } ph_textbook_options;
 
-/* Training split, seed 1, the weights of the table. */
+/* Training split, seed 1, the weights of the table, 30% without an answer. */
 void ph_textbook_options_default(ph_textbook_options *options);
 
 typedef struct ph_textbook_kind_info {
@@ -79,7 +80,8 @@ typedef struct ph_textbook_example {
 
 typedef struct ph_textbook ph_textbook;
 
-/* ARGUMENT: all weights are 0, or one is above PH_TEXTBOOK_WEIGHT_MAX. *out is owned. */
+/* ARGUMENT: all weights are 0, one is above PH_TEXTBOOK_WEIGHT_MAX, or absent above 100. *out is
+ * owned. */
 phial_status ph_textbook_new(ph_textbook **out, const ph_textbook_options *options,
                              phial_error *err);
 void ph_textbook_free(ph_textbook *book);

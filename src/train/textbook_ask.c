@@ -51,7 +51,7 @@ bool ph_tb_draw_question(ph_tb *t, bool absent, ph_buf *question, ph_buf *answer
 static bool add_earlier(ph_tb *t, ph_tb_form form, ph_buf *question, ph_buf *answer)
 {
     ph_textbook_example *ex = t->ex;
-    if (!ph_tb_draw_question(t, ph_tb_chance(t, 30), question, answer))
+    if (!ph_tb_draw_question(t, ph_tb_chance(t, t->options->absent), question, answer))
         return false;
     ph_buf *request = &t->room->request;
     ph_buf_clear(request);
@@ -106,7 +106,7 @@ bool ph_tb_ask_numbered(ph_tb *t, size_t most_passages, size_t most_sentences)
         ph_buf_add(&ex->passage, one->data, one->len);
         ends[i] = ex->passage.len;
     }
-    bool absent = ph_tb_chance(t, 30);
+    bool absent = ph_tb_chance(t, t->options->absent);
     if (absent)
         ph_buf_add_str(&ex->answer, PH_PASSAGES_NOT_TOLD);
     if (absent ? !ph_tb_passage_ask_absent(t, &ex->question)

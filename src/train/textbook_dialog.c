@@ -26,7 +26,7 @@ bool ph_textbook_write_dialog(ph_tb *t)
     if (!ph_tb_passage_add(t, &ex->passage, 1 + ph_tb_passage_length(t)))
         return false;
     for (size_t tries = 0; tries < 3 * QUESTIONS && n < want; tries++) {
-        bool absent = ph_tb_chance(t, 32);
+        bool absent = ph_tb_chance(t, t->options->absent);
         if (!ph_tb_draw_question(t, absent, &ex->question, &ex->answer) ||
             was_said(&ex->dialog, &ex->question))
             continue;

@@ -21,7 +21,7 @@ bool ph_textbook_write_reading(ph_tb *t)
     ph_buf_add(&ex->completion, ex->passage.data, ex->passage.len);
     size_t n = 0;
     for (int tries = 0; tries < 3 * QUESTIONS && n < QUESTIONS; tries++) {
-        bool absent = ph_tb_chance(t, 30);
+        bool absent = ph_tb_chance(t, t->options->absent);
         if (!ph_tb_draw_question(t, absent, &ex->question, &ex->answer))
             continue;
         if (has(&ex->completion, &ex->question))
