@@ -229,6 +229,9 @@ typedef struct ph_kern {
      * does: pair (p, j) goes to dst[j / w * w * half + p * w + j % w], half = (k + 1) / 2; zeros
      * where there is no column or depth. w is gemm_m or gemm_n. Where gemm_bf16 is. */
     void (*gemm_bf16_cols)(float *dst, const float *src, size_t ld, size_t n, size_t k, size_t w);
+    /* sums[j] += s, where s is the sum over p ascending, beginning with +0, of src[p * ld + j];
+     * j < n, p < k. */
+    void (*add_rows)(float *sums, const float *src, size_t ld, size_t n, size_t k);
     /* In place: d *= gelu_new'(x), then x = gelu_new(x). */
     void (*gelu_grad)(float *d, float *x, size_t n);
     void (*layernorm_grad)(const ph_layernorm_grad *g);

@@ -20,9 +20,8 @@ typedef struct gemm_run {
     const ph_sgemm *g;
     size_t n0, n, n_padded; /* columns of B in the room */
     size_t k0, k;           /* depths of B in the room */
-    size_t block_rows;
-    bool pairs;   /* operands are packed as pairs of bf16 numbers */
-    size_t depth; /* of a block */
+    bool pairs;             /* operands are packed as pairs of bf16 numbers */
+    size_t depth;           /* of a block */
 } gemm_run;
 
 static size_t round_up(size_t n, size_t unit)
@@ -136,32 +135,6 @@ static void pack_b(void *arg, int thread, int n_threads)
     }
 }
 
-/* Adds a block's column sums of src [k][ld] to sums. */
-static void add_sums(float *sums, const float *src, size_t ld, size_t n, size_t k)
-{
-    for (size_t j = 0; j < n; j += 16) {
-        float part[16] = {0};
-        size_t left = least(n - j, 16);
-        if (left == 16) {
-            for (size_t p = 0; p < k; p++) {
-                const float *row = src + p * ld + j;
-                for (int i = 0; i < 16; i++) {
-                    part[i] += row[i];
-                }
-            }
-        } else {
-            for (size_t p = 0; p < k; p++) {
-                for (size_t i = 0; i < left; i++) {
-                    part[i] += src[p * ld + j + i];
-                }
-            }
-        }
-        for (size_t i = 0; i < left; i++) {
-            sums[j + i] += part[i];
-        }
-    }
-}
-
 static void pack_a(const gemm_run *run, float *dst, size_t row, size_t m, size_t k0, size_t k)
 {
     const ph_sgemm *g = run->g;
@@ -187,7 +160,7 @@ static void pack_a(const gemm_run *run, float *dst, size_t row, size_t m, size_t
         }
     }
     if (g->a_t && g->a_sums != NULL && run->n0 == 0) {
-        add_sums(g->a_sums + row, src, g->lda, m, k);
+        kern->add_rows(g->a_sums + row, src, g->lda, m, k);
     }
     if (run->room->bf16 && !run->pairs) {
         ph_round_bf16(dst, round_up(m, w) * k);
@@ -266,24 +239,45 @@ static void multiply(const gemm_run *run, const float *a, size_t row, size_t m, 
     }
 }
 
+/* A block of rows of C. */
+typedef struct row_block {
+    size_t index, row, m;
+} row_block;
+
+/* Blocks get smaller towards the end, so that the threads finish together. */
+static row_block block_at(const gemm_run *run, size_t index, size_t row)
+{
+    const ph_kern *kern = run->room->kern;
+    size_t left = run->g->m - row, shares = 2 * (size_t)ph_pool_threads(run->room->pool);
+    size_t m = round_up((left + shares - 1) / shares, kern->gemm_m);
+    size_t m_min = round_up(ROWS_MIN, kern->gemm_m), m_max = block_rows_max(kern);
+    m = m < m_min ? m_min : least(m, m_max);
+    return (row_block){.index = index, .row = row, .m = least(m, left)};
+}
+
 static void compute(void *arg, int thread, int n_threads)
 {
     gemm_run *run = arg;
     const ph_sgemm *g = run->g;
     float *a = run->room->a + (size_t)thread * run->room->a_floats;
+    row_block b = block_at(run, 0, 0);
     (void)n_threads;
-    size_t n_blocks = (g->m + run->block_rows - 1) / run->block_rows;
-    for (size_t u; (u = ph_ticket_take(&run->ticket)) < n_blocks;) {
-        size_t row = u * run->block_rows, m = least(g->m - row, run->block_rows);
+    for (size_t u = ph_ticket_take(&run->ticket);; u = ph_ticket_take(&run->ticket)) {
+        while (b.index < u && b.m > 0) {
+            b = block_at(run, b.index + 1, b.row + b.m);
+        }
+        if (b.m == 0) {
+            return;
+        }
         size_t k0 = 0;
         do {
             size_t k = least(run->k - k0, run->depth);
-            pack_a(run, a, row, m, run->k0 + k0, k);
-            multiply(run, a, row, m, k0, k);
+            pack_a(run, a, b.row, b.m, run->k0 + k0, k);
+            multiply(run, a, b.row, b.m, k0, k);
             k0 += run->depth;
         } while (k0 < run->k);
         if (g->after != NULL && run->k0 + run->k == g->k) {
-            g->after(g->user, row, m, run->n0, run->n);
+            g->after(g->user, b.row, b.m, run->n0, run->n);
         }
     }
 }
@@ -293,17 +287,11 @@ void ph_sgemm_run(const ph_gemm_room *room, const ph_sgemm *g)
     if (g->m == 0 || g->n == 0) {
         return;
     }
-    size_t w = room->kern->gemm_n, threads = (size_t)ph_pool_threads(room->pool);
+    size_t w = room->kern->gemm_n;
     size_t widest = room->b_floats / PH_GEMM_DEPTH / w * w;
-    size_t share = round_up((g->m + 2 * threads - 1) / (2 * threads), room->kern->gemm_m);
-    size_t rows_min = round_up(ROWS_MIN, room->kern->gemm_m);
-    share = share < rows_min ? rows_min : share;
     bool pairs = room->bf16 && room->kern->gemm_bf16 != NULL && g->b_packed == NULL;
-    gemm_run run = {.room = room,
-                    .g = g,
-                    .block_rows = least(share, block_rows_max(room->kern)),
-                    .pairs = pairs,
-                    .depth = pairs ? 2 * PH_GEMM_DEPTH : PH_GEMM_DEPTH};
+    gemm_run run = {
+        .room = room, .g = g, .pairs = pairs, .depth = pairs ? 2 * PH_GEMM_DEPTH : PH_GEMM_DEPTH};
     if (g->b_packed != NULL) {
         run.n = g->n;
         run.n_padded = round_up(run.n, w);

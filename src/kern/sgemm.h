@@ -79,6 +79,9 @@ void ph_gemm_pack_row(const ph_kern *kern, float *packed, size_t n, size_t k, si
 void ph_pack_rows(float *dst, const float *src, size_t ld, size_t n, size_t k, size_t w);
 /* From rows of depths: element (p, j) is src[p * ld + j]. */
 void ph_pack_cols(float *dst, const float *src, size_t ld, size_t n, size_t k, size_t w);
+/* Rows of depths from panels' columns: dst[i * ld + c] (+)= src[c * ld_src + i], i < n, c < d. */
+void ph_scatter_cols(float *dst, size_t ld, const float *src, size_t ld_src, size_t n, size_t d,
+                     bool add);
 /* Numbers to bf16 and back; NaN stays NaN. */
 void ph_round_bf16(float *x, size_t n);
 

@@ -435,6 +435,63 @@ static void bf16_rounds_to_even(void **state)
     }
 }
 
+/* Additions alone, in one order: the same bits everywhere. */
+static void row_sums_are_as_promised(void **state)
+{
+    (void)state;
+    check_isa isas[CHECK_ISAS_MAX];
+    size_t n_isas = check_isas(isas);
+    ph_rng rng;
+    ph_rng_seed(&rng, 36, 0);
+    for (size_t n = 0; n <= 230; n++) {
+        size_t k = (n * 5) % 37, ld = n + n % 3;
+        float *src = numbers(&rng, k * ld), *before = numbers(&rng, n);
+        for (size_t i = 0; i < n_isas; i++) {
+            check_guarded guard;
+            float *sums = check_guarded_new(&guard, n * 4, 4 * (n % 5));
+            memcpy(sums, before, n * 4);
+            isas[i].kern.add_rows(sums, src, ld, n, k);
+            for (size_t j = 0; j < n; j++) {
+                float want = 0;
+                for (size_t p = 0; p < k; p++) {
+                    want += src[p * ld + j];
+                }
+                want = before[j] + want;
+                assert_true(check_same_bits(&sums[j], &want, 1));
+            }
+            check_guarded_free(&guard);
+        }
+        free(src);
+        free(before);
+    }
+}
+
+static void columns_become_rows(void **state)
+{
+    (void)state;
+    ph_rng rng;
+    ph_rng_seed(&rng, 37, 0);
+    for (size_t n = 0; n <= 20; n++) {
+        for (size_t d = 0; d <= 20; d++) {
+            size_t ld = d + 1, ld_src = n + 3;
+            float *src = numbers(&rng, d * ld_src), *dst = numbers(&rng, n * ld);
+            float *before = numbers(&rng, n * ld);
+            for (int add = 0; add < 2; add++) {
+                memcpy(dst, before, n * ld * 4);
+                ph_scatter_cols(dst, ld, src, ld_src, n, d, add != 0);
+                for (size_t i = 0; i < n * ld; i++) {
+                    float x = i % ld < d ? src[i % ld * ld_src + i / ld] : 0.0f;
+                    float want = i % ld == d ? before[i] : add ? before[i] + x : x;
+                    assert_true(check_same_bits(&dst[i], &want, 1));
+                }
+            }
+            free(src);
+            free(dst);
+            free(before);
+        }
+    }
+}
+
 /* --- rows ----------------------------------------------------------------------------------- */
 
 static void gelu_grad_is_accurate(void **state)
@@ -613,7 +670,8 @@ static void attention_rows_are_accurate(void **state)
 const struct CMUnitTest check_train_tests[] = {
     cmocka_unit_test(tiles_are_accurate),          cmocka_unit_test(products_are_accurate),
     cmocka_unit_test(bf16_tiles_are_as_promised),  cmocka_unit_test(narrow_rooms_change_nothing),
-    cmocka_unit_test(bf16_rounds_to_even),         cmocka_unit_test(gelu_grad_is_accurate),
+    cmocka_unit_test(bf16_rounds_to_even),         cmocka_unit_test(row_sums_are_as_promised),
+    cmocka_unit_test(columns_become_rows),         cmocka_unit_test(gelu_grad_is_accurate),
     cmocka_unit_test(layernorm_grad_is_accurate),  cmocka_unit_test(softmax_lse_is_accurate),
     cmocka_unit_test(attention_rows_are_accurate),
 };
