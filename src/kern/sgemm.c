@@ -14,6 +14,8 @@
 #define B_FLOATS   ((size_t)2 << 20) /* 8 MiB: a few blocks of the depth at common widths */
 #define PACK_COLS  128               /* of B, packed together */
 
+_Static_assert(BLOCK_ROWS >= PH_GEMM_N_MAX, "a panel's rows of B are rounded in A's room");
+
 typedef struct gemm_run {
     ph_ticket ticket;
     const ph_gemm_room *room;
