@@ -1,4 +1,5 @@
-/* The matrix products of training beside the FMA peak: bench_sgemm [THREADS] [PAIRS]
+/* The matrix products of training beside the peak of f32 or bf16:
+ * bench_sgemm [THREADS] [PAIRS] [bf16]
  *
  * The products of one layer and the head of a small Phi (width 256, 1,024 inside, 4,096 tokens),
  * forwards, to the input and to the weight. Work and probe take turns; a ratio is operations per
@@ -51,11 +52,11 @@ static double cpu_ns(void)
 }
 
 /* GFLOP a second of CPU time. */
-static double probe(const ph_probe *p)
+static double probe(const ph_probe *p, ph_probe_kind kind)
 {
     double cpu = cpu_ns();
     uint64_t begin = ph_clock_ns();
-    double speed = ph_probe_ops(p, PH_PROBE_FMA, PROBE_MS);
+    double speed = ph_probe_ops(p, kind, PROBE_MS);
     double amount = speed * (double)(ph_clock_ns() - begin);
     return amount / (cpu_ns() - cpu);
 }
@@ -81,14 +82,16 @@ static void measure(const ph_probe *p, const ph_gemm_room *room, const shape *s,
                   .ldc = s->n,
                   .a_t = s->a_t,
                   .b_t = s->b_t};
+    ph_probe_kind kind = room->bf16 ? PH_PROBE_BF16 : PH_PROBE_FMA;
     double amount = 2.0 * (double)s->m * (double)s->n * (double)s->k, best = 0, limit = 0;
     int n = 0, dropped = 0;
     ph_sgemm_run(room, &g);
-    double before = probe(p);
+    double before = probe(p, kind);
     for (int i = 0; i < pairs; i++) {
         double cpu = cpu_ns();
         ph_sgemm_run(room, &g);
-        double speed = amount / (cpu_ns() - cpu), after = probe(p), mean = (before + after) / 2;
+        double speed = amount / (cpu_ns() - cpu), after = probe(p, kind),
+               mean = (before + after) / 2;
         best = fmax(best, speed);
         limit = fmax(limit, after);
         if (fabs(before - after) > DROP_ABOVE * mean) {
@@ -115,16 +118,17 @@ int main(int argc, char **argv)
     ph_gemm_room room = {0};
     ph_probe p;
     phial_error err = {0};
-    if ((argc > 1 && !ph_str_parse_u64(ph_str_from(argv[1]), &threads)) ||
+    bool bf16 = argc > 3 && strcmp(argv[3], "bf16") == 0;
+    if ((argc > 3 && !bf16) || (argc > 1 && !ph_str_parse_u64(ph_str_from(argv[1]), &threads)) ||
         (argc > 2 && !ph_str_parse_u64(ph_str_from(argv[2]), &pairs)) || threads > PH_THREADS_MAX ||
         pairs > MAX_PAIRS) {
-        fprintf(stderr, "usage: bench_sgemm [THREADS] [PAIRS]\n");
+        fprintf(stderr, "usage: bench_sgemm [THREADS] [PAIRS] [bf16]\n");
         return 2;
     }
     float *memory = ph_alloc_large(3 * LARGEST, sizeof *memory, &err);
     if (memory == NULL || ph_kern_init(&kern, NULL, &err) != PHIAL_OK ||
         ph_pool_new(&pool, (int)threads, &err) != PHIAL_OK ||
-        ph_gemm_room_open(&room, &kern, pool, false, 1792, &err) != PHIAL_OK) {
+        ph_gemm_room_open(&room, &kern, pool, bf16, 1792, &err) != PHIAL_OK) {
         fprintf(stderr, "bench_sgemm: %s\n", err.message);
         return 1;
     }

@@ -138,10 +138,11 @@ int main(int argc, char **argv)
     phial_model_close(model);
     check(ph_pool_new(&b.pool, (int)threads, &err), &err);
     ph_probe_init(&b.probe, b.pool, bytes, sizeof bytes);
+    ph_probe_kind kind = o.math == PH_TRAIN_BF16 ? PH_PROBE_BF16 : PH_PROBE_FMA;
     char line[64];
     while (fgets(line, sizeof line, stdin) != NULL) {
         if (strncmp(line, "probe", 5) == 0) {
-            printf("{\"gflops\":%.2f}\n", ph_probe_ops(&b.probe, PH_PROBE_FMA, PROBE_MS));
+            printf("{\"gflops\":%.2f}\n", ph_probe_ops(&b.probe, kind, PROBE_MS));
         } else {
             step(&b, strncmp(line, "loss", 4) != 0);
         }

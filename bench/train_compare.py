@@ -3,13 +3,16 @@
 
     pip install torch transformers safetensors
     bench/train_compare.py [--bench build/release/bench/bench_train] [--threads 2] [--rounds 8]
+                           [--math f32|bf16]
 
 Both start from the same weights (Hugging Face's PhiForCausalLM, nano's shape) and take steps in turn,
 a step being loss, gradients, clipping and AdamW over the same batch; losses must agree. The peers are
 PhiForCausalLM itself with scaled_dot_product_attention, and a plain PyTorch model of the same
 arithmetic written for speed: q, k, v and fc1 as one product, scaled_dot_product_attention, fused
-AdamW. Figures are medians of ratios of neighbouring steps; the share of the FMA peak is taken from
-probes around each step.
+AdamW. In bf16 Phial rounds the operands of products with weights; PyTorch runs forward and loss under
+autocast, attention included. Weights, gradients and AdamW are f32 in both. Figures are medians of
+ratios of neighbouring steps; the share of the peak of that precision is taken from probes around each
+step.
 """
 import argparse
 import json
@@ -76,8 +79,9 @@ class Plain(torch.nn.Module):
 
 
 class Peer:
-    def __init__(self, name, model, ids, logits, fused):
+    def __init__(self, name, model, ids, logits, fused, bf16):
         self.name, self.model, self.ids, self.logits = name, model, ids, logits
+        self.bf16 = bf16
         matrices = [p for p in model.parameters() if p.dim() == 2]
         vectors = [p for p in model.parameters() if p.dim() == 1]
         groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
@@ -86,8 +90,9 @@ class Peer:
     def step(self):
         begin, cpu = time.perf_counter(), time.process_time()
         self.optimizer.zero_grad(set_to_none=True)
-        logits = self.logits(self.model, self.ids[:, :-1])
-        loss = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), self.ids[:, 1:].reshape(-1))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
+            logits = self.logits(self.model, self.ids[:, :-1])
+            loss = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), self.ids[:, 1:].reshape(-1))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
@@ -100,8 +105,8 @@ class Phial:
 
     def __init__(self, args, model_dir, batch):
         env = {**os.environ, "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen([args.bench, model_dir, batch, str(args.threads)], env=env,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([args.bench, model_dir, batch, str(args.threads), args.math],
+                                        env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, word):
         self.process.stdin.write(word + "\n")
@@ -129,12 +134,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bench", default="build/release/bench/bench_train")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--math", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--batch", type=int, default=4, help="examples")
     parser.add_argument("--length", type=int, default=1024, help="tokens of an example")
     parser.add_argument("--compile", action="store_true", help="also the plain model compiled")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    bf16 = args.math == "bf16"
     from transformers import PhiConfig, PhiForCausalLM
 
     torch.manual_seed(1)
@@ -149,12 +156,12 @@ def main():
         again = PhiForCausalLM.from_pretrained(folder, dtype=torch.float32)
         plain = Plain(again)
         peers = [
-            Peer("Hugging Face, sdpa", hf, ids, lambda m, x: m(x, use_cache=False).logits, None),
-            Peer("plain PyTorch", plain, ids, lambda m, x: m(x), True),
+            Peer("Hugging Face, sdpa", hf, ids, lambda m, x: m(x, use_cache=False).logits, None, bf16),
+            Peer("plain PyTorch", plain, ids, lambda m, x: m(x), True, bf16),
         ]
         if args.compile:
             third = torch.compile(Plain(PhiForCausalLM.from_pretrained(folder, dtype=torch.float32)))
-            peers.append(Peer("plain PyTorch, compiled", third, ids, lambda m, x: m(x), True))
+            peers.append(Peer("plain PyTorch, compiled", third, ids, lambda m, x: m(x), True, bf16))
         shares, ratios, speeds = [], {p.name: [] for p in peers}, {p.name: [] for p in [phial, *peers]}
         worst = 0.0
         for r in range(args.rounds):
@@ -178,7 +185,7 @@ def main():
         phial.process.stdin.close()
         phial.process.wait()
     median = statistics.median
-    print(f"largest difference of a loss {worst:.2e}; share of the FMA peak {median(shares):.2f}")
+    print(f"largest difference of a loss {worst:.2e}; share of the {args.math} peak {median(shares):.2f}")
     print(f"phial: {median(speeds['phial']):.0f} tokens/s (best {max(speeds['phial']):.0f})")
     for p in peers:
         walls, cpus = zip(*ratios[p.name])

@@ -77,6 +77,25 @@ static void test_kill(void **state)
     expect(SAME, 0, "6\n", "");
 }
 
+/* The same in bf16. */
+static void test_kill_bf16(void **state)
+{
+    (void)state;
+    expect("$PHIAL $BASE $PLAN --math bf16 -o whole16 -t 1 && ! cmp -s whole16/state.safetensors "
+           "whole/state.safetensors",
+           0, "whole16/model", "");
+    expect("run() { : >out; $PHIAL \"$@\" --json >out & pid=$!\n"
+           "while [ $(wc -l <out) -lt $lines ] && kill -0 $pid; do sleep 0.002; done\n"
+           "kill -9 $pid 2>/dev/null; wait $pid; }\n"
+           "lines=9; run $BASE $PLAN --math bf16 -o parts16 -t 2\n"
+           "for lines in 9 6; do run train --resume -o parts16 -t 3; done; "
+           "test -e parts16/state.safetensors && $PHIAL train --resume -o parts16 -t 2",
+           0, "parts16/model", "");
+    expect("for f in state.safetensors log.csv model/model.safetensors; do "
+           "cmp whole16/$f parts16/$f || exit 1; done",
+           0, "", "");
+}
+
 static void test_interrupt(void **state)
 {
     (void)state;
@@ -233,11 +252,12 @@ static void test_bad_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kill),           cmocka_unit_test(test_interrupt),
-        cmocka_unit_test(test_stop_after),     cmocka_unit_test(test_result),
-        cmocka_unit_test(test_early_stop),     cmocka_unit_test(test_not_a_number),
-        cmocka_unit_test(test_full_disk),      cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_bad_checkpoint), cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_kill),         cmocka_unit_test(test_kill_bf16),
+        cmocka_unit_test(test_interrupt),    cmocka_unit_test(test_stop_after),
+        cmocka_unit_test(test_result),       cmocka_unit_test(test_early_stop),
+        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_folder),       cmocka_unit_test(test_bad_checkpoint),
+        cmocka_unit_test(test_bad_input),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

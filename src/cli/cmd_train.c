@@ -439,7 +439,8 @@ static const ph_opt opts[] = {
      .arg = "KIND",
      .choices = maths,
      .fallback = "f32",
-     .help = "bf16: the operands of products with weights are rounded"},
+     .help = "bf16: the operands of products with weights are rounded; faster on CPUs with "
+             "AVX512_BF16"},
     {.name = "recompute",
      .kind = PH_OPT_FLAG,
      .help = "compute activations again in the backward pass: less memory, more time, the same "

@@ -128,6 +128,36 @@ void ph_pack_cols(float *dst, const float *src, size_t ld, size_t n, size_t k, s
     }
 }
 
+void ph_scatter_cols(float *dst, size_t ld, const float *src, size_t ld_src, size_t n, size_t d,
+                     bool add)
+{
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        size_t c = 0;
+        for (; c + 4 <= d; c += 4) {
+            float part[16];
+            transpose4(part, 4, src + c * ld_src + i, ld_src);
+            for (size_t r = 0; r < 4; r++) {
+                float *to = dst + (i + r) * ld + c;
+                f4 x = load4(part + 4 * r);
+                store4(to, add ? load4(to) + x : x);
+            }
+        }
+        for (; c < d; c++) {
+            for (size_t r = i; r < i + 4; r++) {
+                float *to = dst + r * ld + c, x = src[c * ld_src + r];
+                *to = add ? *to + x : x;
+            }
+        }
+    }
+    for (; i < n; i++) {
+        for (size_t c = 0; c < d; c++) {
+            float *to = dst + i * ld + c, x = src[c * ld_src + i];
+            *to = add ? *to + x : x;
+        }
+    }
+}
+
 static inline uint32_t round_bits(uint32_t u)
 {
     bool is_nan = (u & 0x7fffffffu) > 0x7f800000u;

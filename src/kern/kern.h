@@ -219,6 +219,19 @@ typedef struct ph_kern {
     size_t gemm_m, gemm_n; /* at most PH_GEMM_M_MAX and PH_GEMM_N_MAX */
     void (*gemm)(const ph_gemm_tile *t);
     void (*gemm_panels)(const ph_gemm_tile *t);
+    /* gemm on pairs of bf16 numbers, each in the place of one f32 number of a and b: the pair p of
+     * column i is depths 2p (low half) and 2p + 1. s takes the products of depth 2p + 1 and then of
+     * 2p, each with a fused multiply-add that rounds to nearest even and takes numbers below
+     * 2^-126, its result too, for zeros. NULL: nothing here multiplies bf16; kern/sgemm.h tells
+     * what then. */
+    void (*gemm_bf16)(const ph_gemm_tile *t);
+    /* Panels of such pairs from f32 rows, element (p, j) at src[p * ld + j], rounded as bf16_round
+     * does: pair (p, j) goes to dst[j / w * w * half + p * w + j % w], half = (k + 1) / 2; zeros
+     * where there is no column or depth. w is gemm_m or gemm_n. Where gemm_bf16 is. */
+    void (*gemm_bf16_cols)(float *dst, const float *src, size_t ld, size_t n, size_t k, size_t w);
+    /* sums[j] += s, where s is the sum over p ascending, beginning with +0, of src[p * ld + j];
+     * j < n, p < k. */
+    void (*add_rows)(float *sums, const float *src, size_t ld, size_t n, size_t k);
     /* In place: d *= gelu_new'(x), then x = gelu_new(x). */
     void (*gelu_grad)(float *d, float *x, size_t n);
     void (*layernorm_grad)(const ph_layernorm_grad *g);

@@ -14,13 +14,16 @@
 #define B_FLOATS   ((size_t)2 << 20) /* 8 MiB: a few blocks of the depth at common widths */
 #define PACK_COLS  128               /* of B, packed together */
 
+_Static_assert(BLOCK_ROWS >= PH_GEMM_N_MAX, "a panel's rows of B are rounded in A's room");
+
 typedef struct gemm_run {
     ph_ticket ticket;
     const ph_gemm_room *room;
     const ph_sgemm *g;
     size_t n0, n, n_padded; /* columns of B in the room */
     size_t k0, k;           /* depths of B in the room */
-    size_t block_rows;
+    bool pairs;             /* operands are packed as pairs of bf16 numbers */
+    size_t depth;           /* of a block */
 } gemm_run;
 
 static size_t round_up(size_t n, size_t unit)
@@ -38,6 +41,12 @@ static size_t block_rows_max(const ph_kern *kern)
     return round_up(BLOCK_ROWS, kern->gemm_m);
 }
 
+/* Numbers of a room that k depths of a column take. */
+static size_t places(const gemm_run *run, size_t k)
+{
+    return run->pairs ? (k + 1) / 2 : k;
+}
+
 phial_status ph_gemm_room_open(ph_gemm_room *room, const ph_kern *kern, ph_pool *pool, bool bf16,
                                size_t wide_n, phial_error *err)
 {
@@ -48,8 +57,8 @@ phial_status ph_gemm_room_open(ph_gemm_room *room, const ph_kern *kern, ph_pool 
         return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "a matrix of %zu columns", wide_n);
     }
     room->b_floats = need > B_FLOATS ? need : B_FLOATS;
-    /* A's panels, and the rows of one before they are packed. */
-    room->a_floats = (block_rows_max(kern) + kern->gemm_m) * PH_GEMM_DEPTH;
+    /* A's panels, the rows of one before they are packed, and a row of f32 before it is rounded. */
+    room->a_floats = (block_rows_max(kern) + kern->gemm_m + 2) * PH_GEMM_DEPTH;
     room->b = ph_alloc_large(room->b_floats, sizeof *room->b, err);
     room->a = room->b == NULL ? NULL
                               : ph_alloc_large((size_t)ph_pool_threads(pool),
@@ -70,81 +79,92 @@ void ph_gemm_room_close(ph_gemm_room *room)
 
 /* --- packing ---------------------------------------------------------------------------------- */
 
+/* Rows of depths to panels of pairs: n columns, k of each from src, after `map` if there is one.
+ * rows: room for w rows of PH_GEMM_DEPTH pairs, and for a row of f32. */
+static void pair_rows(const ph_kern *kern, float *dst, float *rows, const float *src, size_t ld,
+                      size_t n, size_t k, size_t w, void (*map)(float *y, const float *x, size_t n))
+{
+    float *mapped = rows + w * PH_GEMM_DEPTH;
+    for (size_t j = 0; j < n; j += w, dst += w * ((k + 1) / 2)) {
+        size_t left = least(n - j, w);
+        for (size_t r = 0; r < left; r++) {
+            const float *from = src + (j + r) * ld;
+            if (map != NULL) {
+                map(mapped, from, k);
+                from = mapped;
+            }
+            kern->bf16_round((uint16_t *)(void *)(rows + r * PH_GEMM_DEPTH), from, k);
+        }
+        ph_pack_rows(dst, rows, PH_GEMM_DEPTH, left, (k + 1) / 2, w);
+    }
+}
+
+static void pack_b_at(const gemm_run *run, float *dst, const float *src, size_t n, size_t k,
+                      float *rows)
+{
+    const ph_sgemm *g = run->g;
+    const ph_kern *kern = run->room->kern;
+    size_t w = kern->gemm_n;
+    if (run->pairs && g->b_t) {
+        pair_rows(kern, dst, rows, src, g->ldb, n, k, w, NULL);
+    } else if (run->pairs) {
+        kern->gemm_bf16_cols(dst, src, g->ldb, n, k, w);
+    } else if (g->b_t) {
+        ph_pack_rows(dst, src, g->ldb, n, k, w);
+    } else {
+        ph_pack_cols(dst, src, g->ldb, n, k, w);
+    }
+    if (run->room->bf16 && !run->pairs) {
+        ph_round_bf16(dst, round_up(n, w) * k);
+    }
+}
+
 static void pack_b(void *arg, int thread, int n_threads)
 {
     gemm_run *run = arg;
     const ph_sgemm *g = run->g;
-    (void)thread;
+    float *rows = run->room->a + (size_t)thread * run->room->a_floats;
     (void)n_threads;
-    size_t w = run->room->kern->gemm_n;
-    size_t step = round_up(PACK_COLS, w);
+    size_t step = round_up(PACK_COLS, run->room->kern->gemm_n);
     size_t n_cols = (run->n + step - 1) / step;
-    size_t n_units = n_cols * ((run->k + PH_GEMM_DEPTH - 1) / PH_GEMM_DEPTH);
+    size_t n_units = n_cols * ((run->k + run->depth - 1) / run->depth);
     for (size_t u; (u = ph_ticket_take(&run->ticket)) < n_units;) {
-        size_t k0 = u / n_cols * PH_GEMM_DEPTH, j = u % n_cols * step;
-        size_t k = least(run->k - k0, PH_GEMM_DEPTH), n = least(run->n - j, step);
-        float *dst = run->room->b + k0 * run->n_padded + j * k;
+        size_t k0 = u / n_cols * run->depth, j = u % n_cols * step;
+        size_t k = least(run->k - k0, run->depth), n = least(run->n - j, step);
+        float *dst = run->room->b + places(run, k0) * run->n_padded + j * places(run, k);
         size_t row = run->k0 + k0, col = run->n0 + j;
-        if (g->b_t) {
-            ph_pack_rows(dst, g->b + col * g->ldb + row, g->ldb, n, k, w);
-        } else {
-            ph_pack_cols(dst, g->b + row * g->ldb + col, g->ldb, n, k, w);
-        }
-        if (run->room->bf16) {
-            ph_round_bf16(dst, round_up(n, w) * k);
-        }
-    }
-}
-
-/* Adds a block's column sums of src [k][ld] to sums. */
-static void add_sums(float *sums, const float *src, size_t ld, size_t n, size_t k)
-{
-    for (size_t j = 0; j < n; j += 16) {
-        float part[16] = {0};
-        size_t left = least(n - j, 16);
-        if (left == 16) {
-            for (size_t p = 0; p < k; p++) {
-                const float *row = src + p * ld + j;
-                for (int i = 0; i < 16; i++) {
-                    part[i] += row[i];
-                }
-            }
-        } else {
-            for (size_t p = 0; p < k; p++) {
-                for (size_t i = 0; i < left; i++) {
-                    part[i] += src[p * ld + j + i];
-                }
-            }
-        }
-        for (size_t i = 0; i < left; i++) {
-            sums[j + i] += part[i];
-        }
+        pack_b_at(run, dst, g->b + (g->b_t ? col * g->ldb + row : row * g->ldb + col), n, k, rows);
     }
 }
 
 static void pack_a(const gemm_run *run, float *dst, size_t row, size_t m, size_t k0, size_t k)
 {
     const ph_sgemm *g = run->g;
-    size_t w = run->room->kern->gemm_m;
-    if (g->a_t) {
-        const float *src = g->a + k0 * g->lda + row;
+    const ph_kern *kern = run->room->kern;
+    size_t w = kern->gemm_m;
+    const float *src = g->a + (g->a_t ? k0 * g->lda + row : row * g->lda + k0);
+    float *rows = dst + block_rows_max(kern) * PH_GEMM_DEPTH;
+    if (run->pairs && g->a_t) {
+        kern->gemm_bf16_cols(dst, src, g->lda, m, k, w);
+    } else if (run->pairs) {
+        pair_rows(kern, dst, rows, src, g->lda, m, k, w, g->a_map);
+    } else if (g->a_t) {
         ph_pack_cols(dst, src, g->lda, m, k, w);
-        if (g->a_sums != NULL && run->n0 == 0) {
-            add_sums(g->a_sums + row, src, g->lda, m, k);
-        }
     } else if (g->a_map == NULL) {
-        ph_pack_rows(dst, g->a + row * g->lda + k0, g->lda, m, k, w);
+        ph_pack_rows(dst, src, g->lda, m, k, w);
     } else {
-        float *rows = dst + block_rows_max(run->room->kern) * PH_GEMM_DEPTH;
         for (size_t i = 0; i < m; i += w) {
             size_t n = least(m - i, w);
             for (size_t r = 0; r < n; r++) {
-                g->a_map(rows + r * k, g->a + (row + i + r) * g->lda + k0, k);
+                g->a_map(rows + r * k, src + (i + r) * g->lda, k);
             }
             ph_pack_rows(dst + i * k, rows, k, n, k, w);
         }
     }
-    if (run->room->bf16) {
+    if (g->a_t && g->a_sums != NULL && run->n0 == 0) {
+        kern->add_rows(g->a_sums + row, src, g->lda, m, k);
+    }
+    if (run->room->bf16 && !run->pairs) {
         ph_round_bf16(dst, round_up(m, w) * k);
     }
 }
@@ -185,14 +205,18 @@ static void prefetch_share(const float *panel, size_t n, size_t share, size_t n_
 }
 
 /* Rows row .. row + m - 1, one block of the depth, k0 counted from the room's. */
-static void multiply(const gemm_run *run, const float *a, size_t row, size_t m, size_t k0, size_t k)
+static void multiply(const gemm_run *run, const float *a, size_t row, size_t m, size_t k0,
+                     size_t depths)
 {
     const ph_sgemm *g = run->g;
     const ph_kern *kern = run->room->kern;
+    size_t k = places(run, depths);
     bool first = run->k0 + k0 == 0;
     const float *from = first ? g->from : g->c;
     size_t ld_from = first ? g->ld_from : g->ldc;
-    const float *b = (g->b_packed != NULL ? g->b_packed : run->room->b) + k0 * run->n_padded;
+    const float *b =
+        (g->b_packed != NULL ? g->b_packed : run->room->b) + places(run, k0) * run->n_padded;
+    void (*tile)(const ph_gemm_tile *t) = run->pairs ? kern->gemm_bf16 : kern->gemm;
     size_t n_shares = (m + kern->gemm_m - 1) / kern->gemm_m;
     for (size_t j = 0; j < run->n; j += kern->gemm_n) {
         size_t col = run->n0 + j, next = j + kern->gemm_n;
@@ -212,9 +236,25 @@ static void multiply(const gemm_run *run, const float *a, size_t row, size_t m, 
                 .n = least(run->n - j, kern->gemm_n),
                 .k = k,
             };
-            kern->gemm(&t);
+            tile(&t);
         }
     }
+}
+
+/* A block of rows of C. */
+typedef struct row_block {
+    size_t index, row, m;
+} row_block;
+
+/* Blocks get smaller towards the end, so that the threads finish together. */
+static row_block block_at(const gemm_run *run, size_t index, size_t row)
+{
+    const ph_kern *kern = run->room->kern;
+    size_t left = run->g->m - row, shares = 2 * (size_t)ph_pool_threads(run->room->pool);
+    size_t m = round_up((left + shares - 1) / shares, kern->gemm_m);
+    size_t m_min = round_up(ROWS_MIN, kern->gemm_m), m_max = block_rows_max(kern);
+    m = m < m_min ? m_min : least(m, m_max);
+    return (row_block){.index = index, .row = row, .m = least(m, left)};
 }
 
 static void compute(void *arg, int thread, int n_threads)
@@ -222,19 +262,24 @@ static void compute(void *arg, int thread, int n_threads)
     gemm_run *run = arg;
     const ph_sgemm *g = run->g;
     float *a = run->room->a + (size_t)thread * run->room->a_floats;
+    row_block b = block_at(run, 0, 0);
     (void)n_threads;
-    size_t n_blocks = (g->m + run->block_rows - 1) / run->block_rows;
-    for (size_t u; (u = ph_ticket_take(&run->ticket)) < n_blocks;) {
-        size_t row = u * run->block_rows, m = least(g->m - row, run->block_rows);
+    for (size_t u = ph_ticket_take(&run->ticket);; u = ph_ticket_take(&run->ticket)) {
+        while (b.index < u && b.m > 0) {
+            b = block_at(run, b.index + 1, b.row + b.m);
+        }
+        if (b.m == 0) {
+            return;
+        }
         size_t k0 = 0;
         do {
-            size_t k = least(run->k - k0, PH_GEMM_DEPTH);
-            pack_a(run, a, row, m, run->k0 + k0, k);
-            multiply(run, a, row, m, k0, k);
-            k0 += PH_GEMM_DEPTH;
+            size_t k = least(run->k - k0, run->depth);
+            pack_a(run, a, b.row, b.m, run->k0 + k0, k);
+            multiply(run, a, b.row, b.m, k0, k);
+            k0 += run->depth;
         } while (k0 < run->k);
         if (g->after != NULL && run->k0 + run->k == g->k) {
-            g->after(g->user, row, m, run->n0, run->n);
+            g->after(g->user, b.row, b.m, run->n0, run->n);
         }
     }
 }
@@ -244,12 +289,11 @@ void ph_sgemm_run(const ph_gemm_room *room, const ph_sgemm *g)
     if (g->m == 0 || g->n == 0) {
         return;
     }
-    size_t w = room->kern->gemm_n, threads = (size_t)ph_pool_threads(room->pool);
+    size_t w = room->kern->gemm_n;
     size_t widest = room->b_floats / PH_GEMM_DEPTH / w * w;
-    size_t share = round_up((g->m + 2 * threads - 1) / (2 * threads), room->kern->gemm_m);
-    size_t rows_min = round_up(ROWS_MIN, room->kern->gemm_m);
-    share = share < rows_min ? rows_min : share;
-    gemm_run run = {.room = room, .g = g, .block_rows = least(share, block_rows_max(room->kern))};
+    bool pairs = room->bf16 && room->kern->gemm_bf16 != NULL && g->b_packed == NULL;
+    gemm_run run = {
+        .room = room, .g = g, .pairs = pairs, .depth = pairs ? 2 * PH_GEMM_DEPTH : PH_GEMM_DEPTH};
     if (g->b_packed != NULL) {
         run.n = g->n;
         run.n_padded = round_up(run.n, w);
@@ -260,7 +304,7 @@ void ph_sgemm_run(const ph_gemm_room *room, const ph_sgemm *g)
     for (run.n0 = 0; run.n0 < g->n; run.n0 += widest) {
         run.n = least(g->n - run.n0, widest);
         run.n_padded = round_up(run.n, w);
-        size_t deepest = room->b_floats / run.n_padded / PH_GEMM_DEPTH * PH_GEMM_DEPTH;
+        size_t deepest = room->b_floats / run.n_padded / PH_GEMM_DEPTH * run.depth;
         run.k0 = 0;
         do {
             run.k = least(g->k - run.k0, deepest);

@@ -1,4 +1,4 @@
-/* Matrix products of training: f32, any operand transposed, packed.
+/* Matrix products of training: f32 or bf16, any operand transposed, packed.
  *
  * C = A B (+ bias) (+ from), A [m][k], B [k][n]. Copying the operands into panels that the register
  * tile reads in order costs 1/m + 1/n of the work and makes transposed operands free; kern/matmul.h
@@ -6,9 +6,15 @@
  *
  * Order of additions: the depth is cut into absolute blocks of PH_GEMM_DEPTH; within one the
  * products are added ascending, beginning with +0 (ph_gemm_tile); the first block sum gets bias and
- * `from`, the others are added to it in turn. So the bits of an element of C depend on its row of
- * A, its column of B and the instruction set alone. Method: Goto and van de Geijn, "Anatomy of
- * high-performance matrix multiplication", 2008.
+ * `from`, the others are added to it in turn.
+ *
+ * In bf16 both operands are rounded while they are packed, products are added in f32. Where the
+ * table has gemm_bf16, they are packed as pairs of depths: blocks have 2 PH_GEMM_DEPTH of them,
+ * within a pair the second comes first, and numbers below 2^-126 count as zeros. Elsewhere rounded
+ * numbers are multiplied in f32 as above.
+ *
+ * So the bits of an element of C depend on its row of A, its column of B and the instruction set
+ * alone. Method: Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008.
  */
 #ifndef PH_KERN_SGEMM_H
 #define PH_KERN_SGEMM_H
@@ -22,7 +28,8 @@ typedef struct ph_sgemm {
     float *c; /* overlaps neither a nor b; a whole matrix or columns of one */
     size_t m, n, k;
     size_t lda, ldb, ldc;  /* elements */
-    const float *b_packed; /* not NULL: B as ph_gemm_pack_row() lays it out; b is not used */
+    const float *b_packed; /* not NULL: B as ph_gemm_pack_row() lays it out; b is not used, and in a
+                              bf16 room A alone is rounded */
     bool a_t;              /* a is stored [k][m], not [m][k] */
     bool b_t;              /* b is stored [n][k], not [k][n] */
     const float *bias;     /* [n], or NULL */
@@ -72,6 +79,9 @@ void ph_gemm_pack_row(const ph_kern *kern, float *packed, size_t n, size_t k, si
 void ph_pack_rows(float *dst, const float *src, size_t ld, size_t n, size_t k, size_t w);
 /* From rows of depths: element (p, j) is src[p * ld + j]. */
 void ph_pack_cols(float *dst, const float *src, size_t ld, size_t n, size_t k, size_t w);
+/* Rows of depths from panels' columns: dst[i * ld + c] (+)= src[c * ld_src + i], i < n, c < d. */
+void ph_scatter_cols(float *dst, size_t ld, const float *src, size_t ld_src, size_t n, size_t d,
+                     bool add);
 /* Numbers to bf16 and back; NaN stays NaN. */
 void ph_round_bf16(float *x, size_t n);
 

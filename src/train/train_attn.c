@@ -292,22 +292,6 @@ static void grad_block(const attn_run *run, attn_room *r, size_t first, block at
     }
 }
 
-/* Rows of dst (+)= columns of src [tall][BLOCK], a cache line of a column at a time. */
-static void scatter_cols(const attn_run *run, float *dst, size_t ld, const float *src, size_t n,
-                         bool add)
-{
-    for (size_t first = 0; first < n; first += 16) {
-        size_t rows = least(n - first, 16);
-        for (size_t c = 0; c < run->d; c++) {
-            const float *from = src + c * BLOCK + first;
-            float *to = dst + first * ld + c;
-            for (size_t i = 0; i < rows; i++) {
-                to[i * ld] = add ? to[i * ld] + from[i] : from[i];
-            }
-        }
-    }
-}
-
 static void backward_head(const attn_run *run, attn_room *r, ph_train_span e, size_t head,
                           size_t kv_head, bool add)
 {
@@ -327,8 +311,8 @@ static void backward_head(const attn_run *run, attn_room *r, ph_train_span e, si
         }
         size_t n = e.n - j0 < BLOCK ? e.n - j0 : BLOCK;
         float *dk = dz + j0 * ld + t->n_q + kv_head * d;
-        scatter_cols(run, dk, ld, r->dk, n, add);
-        scatter_cols(run, dk + t->n_kv, ld, r->dv, n, add);
+        ph_scatter_cols(dk, ld, r->dk, BLOCK, n, d, add);
+        ph_scatter_cols(dk + t->n_kv, ld, r->dv, BLOCK, n, d, add);
     }
     size_t half = t->hp.n_rot / 2;
     for (size_t i = 0; i < e.n; i++) {

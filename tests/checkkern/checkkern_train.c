@@ -92,6 +92,130 @@ static void tiles_are_accurate(void **state)
     }
 }
 
+/* --- tiles of bf16 pairs ---------------------------------------------------------------------- */
+
+static float normal(float f)
+{
+    return fabsf(f) < 0x1p-126f ? copysignf(0.0f, f) : f;
+}
+
+static uint16_t half_of(const float *pairs, size_t i, size_t odd)
+{
+    uint32_t u = check_bits(pairs[i]);
+    return (uint16_t)(odd ? u >> 16 : u);
+}
+
+/* To the bit, beside the definition in kern/kern.h. */
+static void check_bf16_tile(const ph_kern *kern, ph_rng *rng, size_t m, size_t n, size_t k)
+{
+    size_t ldc = kern->gemm_n + 3, ld_from = kern->gemm_n + 1, bytes = kern->gemm_m * ldc * 4;
+    size_t n_a = 2 * kern->gemm_m * k, n_b = 2 * kern->gemm_n * k;
+    check_guarded guard;
+    float *c = check_guarded_new(&guard, bytes, 4 * (k % 7));
+    float *numbers_a = numbers(rng, n_a), *numbers_b = numbers(rng, n_b);
+    float *a = numbers(rng, n_a / 2), *b = numbers(rng, n_b / 2);
+    float *bias = numbers(rng, kern->gemm_n), *from = numbers(rng, kern->gemm_m * ld_from);
+    unsigned char before[PH_GEMM_M_MAX * (PH_GEMM_N_MAX + 3) * 4];
+    for (size_t i = 0; k > 0 && i < 3; i++) { /* products below the normal numbers, and such */
+        numbers_a[ph_rng_below(rng, n_a)] = 0x1.2p-70f;
+        numbers_b[ph_rng_below(rng, n_b)] = 0x1.4p-60f;
+        numbers_a[ph_rng_below(rng, n_a)] = 0x1p-128f;
+    }
+    ph_quant_find(PH_DTYPE_BF16)->quantize(a, numbers_a, n_a);
+    ph_quant_find(PH_DTYPE_BF16)->quantize(b, numbers_b, n_b);
+    memcpy(before, c, bytes);
+    ph_gemm_tile t = {.c = c,
+                      .a = a,
+                      .b = b,
+                      .bias = k % 2 == 0 ? bias : NULL,
+                      .from = k % 3 == 0 ? from : NULL,
+                      .ldc = ldc,
+                      .ld_from = ld_from,
+                      .m = m,
+                      .n = n,
+                      .k = k};
+    kern->gemm_bf16(&t);
+    for (size_t i = 0; i < kern->gemm_m; i++) {
+        for (size_t j = 0; j < ldc; j++) {
+            if (i >= m || j >= n) {
+                assert_memory_equal(&c[i * ldc + j], before + (i * ldc + j) * 4, 4);
+                continue;
+            }
+            float want = 0;
+            for (size_t p = 0; p < 2 * k; p++) {
+                size_t pair = p / 2, odd = p % 2 == 0; /* the odd one first */
+                float x = ph_bf16_to_f32(half_of(a, pair * kern->gemm_m + i, odd));
+                float y = ph_bf16_to_f32(half_of(b, pair * kern->gemm_n + j, odd));
+                want = normal(fmaf(normal(x), normal(y), want));
+            }
+            want = t.bias ? want + bias[j] : want;
+            want = t.from ? want + from[i * ld_from + j] : want;
+            assert_true(check_same_bits(&c[i * ldc + j], &want, 1));
+        }
+    }
+    free(numbers_a);
+    free(numbers_b);
+    free(a);
+    free(b);
+    free(bias);
+    free(from);
+    check_guarded_free(&guard);
+}
+
+static void check_bf16_cols(const ph_kern *kern, ph_rng *rng, size_t n, size_t k, size_t w)
+{
+    size_t ld = n + 3, half = (k + 1) / 2, n_panels = (n + w - 1) / w;
+    check_guarded guard;
+    float *dst = check_guarded_new(&guard, n_panels * w * half * 4, 4 * (n % 5));
+    float *src = malloc((k * ld + 1) * sizeof *src);
+    assert_non_null(src);
+    for (size_t i = 0; i < k * ld; i++) {
+        src[i] = i % 5 == 0 ? check_hostile(rng) : check_random(rng);
+    }
+    kern->gemm_bf16_cols(dst, src, ld, n, k, w);
+    for (size_t j = 0; j < n_panels * w; j++) {
+        for (size_t p = 0; p < 2 * half; p++) {
+            float x = j < n && p < k ? normal(src[p * ld + j]) : 0.0f;
+            float want = ph_bf16_to_f32(ph_bf16_from_f32(x));
+            float got = ph_bf16_to_f32(half_of(dst, j / w * w * half + p / 2 * w + j % w, p % 2));
+            assert_true(check_same_bits(&got, &want, 1));
+        }
+    }
+    free(src);
+    check_guarded_free(&guard);
+}
+
+static void bf16_tiles_are_as_promised(void **state)
+{
+    (void)state;
+    check_isa isas[CHECK_ISAS_MAX];
+    size_t n_isas = check_isas_by(isas, offsetof(ph_kern, gemm_bf16), offsetof(ph_kern, gelu_grad));
+    size_t n_checked = 0;
+    ph_rng rng;
+    ph_rng_seed(&rng, 35, 0);
+    for (size_t i = 0; i < n_isas; i++) {
+        const ph_kern *kern = &isas[i].kern;
+        assert_true((kern->gemm_bf16 == NULL) == (kern->gemm_bf16_cols == NULL));
+        if (kern->gemm_bf16 == NULL) {
+            continue;
+        }
+        n_checked++;
+        for (size_t m = 1; m <= kern->gemm_m; m++) {
+            for (size_t n = 1; n <= kern->gemm_n; n++) {
+                check_bf16_tile(kern, &rng, m, n, (m * 7 + n) % 20);
+            }
+        }
+        for (size_t k = 0; k <= 130; k++) {
+            check_bf16_tile(kern, &rng, kern->gemm_m, kern->gemm_n, k);
+            check_bf16_cols(kern, &rng, k, (k * 7) % 34, kern->gemm_m);
+            check_bf16_cols(kern, &rng, k, (k * 5) % 33, kern->gemm_n);
+        }
+    }
+    if (n_checked == 0) {
+        skip();
+    }
+}
+
 /* --- products ------------------------------------------------------------------------------- */
 
 typedef struct product {
@@ -240,9 +364,9 @@ static void products_are_accurate(void **state)
     ph_rng_seed(&rng, 32, 0);
     for (size_t i = 0; i < n_isas; i++) {
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-            for (int kind = 0; kind < 6; kind++) {
-                run_product(&isas[i].kern, &rng, shapes[s][0], shapes[s][1], shapes[s][2], kind,
-                            kind % 2 == (int)(s % 2));
+            for (int kind = 0; kind < 12; kind++) {
+                run_product(&isas[i].kern, &rng, shapes[s][0], shapes[s][1], shapes[s][2], kind % 6,
+                            kind >= 6);
             }
         }
     }
@@ -250,9 +374,8 @@ static void products_are_accurate(void **state)
 
 /* Wider than the room: cut along n, and packed in several ranges of the depth; the same bits as in
  * a room that holds it all. */
-static void narrow_rooms_change_nothing(void **state)
+static void check_narrow_rooms(bool bf16)
 {
-    (void)state;
     check_isa isas[CHECK_ISAS_MAX];
     size_t n_isas = check_isas(isas), m = 19, n = 200, k = 1100;
     ph_rng rng;
@@ -265,7 +388,7 @@ static void narrow_rooms_change_nothing(void **state)
         assert_non_null(first);
         p.g.user = &p;
         ph_gemm_room room;
-        assert_int_equal(ph_gemm_room_open(&room, &isas[i].kern, pool, false, 200, NULL), PHIAL_OK);
+        assert_int_equal(ph_gemm_room_open(&room, &isas[i].kern, pool, bf16, 200, NULL), PHIAL_OK);
         ph_sgemm_run(&room, &p.g);
         memcpy(first, p.c, m * (n + 2) * sizeof *first);
         /* Room for 64 columns, then for 200 columns of two blocks of the depth. */
@@ -282,6 +405,13 @@ static void narrow_rooms_change_nothing(void **state)
         product_free(&p);
     }
     ph_pool_free(pool);
+}
+
+static void narrow_rooms_change_nothing(void **state)
+{
+    (void)state;
+    check_narrow_rooms(false);
+    check_narrow_rooms(true);
 }
 
 static void bf16_rounds_to_even(void **state)
@@ -302,6 +432,63 @@ static void bf16_rounds_to_even(void **state)
         }
         ph_round_bf16(x, n);
         assert_true(check_same_bits(x, want, n));
+    }
+}
+
+/* Additions alone, in one order: the same bits everywhere. */
+static void row_sums_are_as_promised(void **state)
+{
+    (void)state;
+    check_isa isas[CHECK_ISAS_MAX];
+    size_t n_isas = check_isas(isas);
+    ph_rng rng;
+    ph_rng_seed(&rng, 36, 0);
+    for (size_t n = 0; n <= 230; n++) {
+        size_t k = (n * 5) % 37, ld = n + n % 3;
+        float *src = numbers(&rng, k * ld), *before = numbers(&rng, n);
+        for (size_t i = 0; i < n_isas; i++) {
+            check_guarded guard;
+            float *sums = check_guarded_new(&guard, n * 4, 4 * (n % 5));
+            memcpy(sums, before, n * 4);
+            isas[i].kern.add_rows(sums, src, ld, n, k);
+            for (size_t j = 0; j < n; j++) {
+                float want = 0;
+                for (size_t p = 0; p < k; p++) {
+                    want += src[p * ld + j];
+                }
+                want = before[j] + want;
+                assert_true(check_same_bits(&sums[j], &want, 1));
+            }
+            check_guarded_free(&guard);
+        }
+        free(src);
+        free(before);
+    }
+}
+
+static void columns_become_rows(void **state)
+{
+    (void)state;
+    ph_rng rng;
+    ph_rng_seed(&rng, 37, 0);
+    for (size_t n = 0; n <= 20; n++) {
+        for (size_t d = 0; d <= 20; d++) {
+            size_t ld = d + 1, ld_src = n + 3;
+            float *src = numbers(&rng, d * ld_src), *dst = numbers(&rng, n * ld);
+            float *before = numbers(&rng, n * ld);
+            for (int add = 0; add < 2; add++) {
+                memcpy(dst, before, n * ld * 4);
+                ph_scatter_cols(dst, ld, src, ld_src, n, d, add != 0);
+                for (size_t i = 0; i < n * ld; i++) {
+                    float x = i % ld < d ? src[i % ld * ld_src + i / ld] : 0.0f;
+                    float want = i % ld == d ? before[i] : add ? before[i] + x : x;
+                    assert_true(check_same_bits(&dst[i], &want, 1));
+                }
+            }
+            free(src);
+            free(dst);
+            free(before);
+        }
     }
 }
 
@@ -482,8 +669,10 @@ static void attention_rows_are_accurate(void **state)
 
 const struct CMUnitTest check_train_tests[] = {
     cmocka_unit_test(tiles_are_accurate),          cmocka_unit_test(products_are_accurate),
-    cmocka_unit_test(narrow_rooms_change_nothing), cmocka_unit_test(bf16_rounds_to_even),
-    cmocka_unit_test(gelu_grad_is_accurate),       cmocka_unit_test(layernorm_grad_is_accurate),
-    cmocka_unit_test(softmax_lse_is_accurate),     cmocka_unit_test(attention_rows_are_accurate),
+    cmocka_unit_test(bf16_tiles_are_as_promised),  cmocka_unit_test(narrow_rooms_change_nothing),
+    cmocka_unit_test(bf16_rounds_to_even),         cmocka_unit_test(row_sums_are_as_promised),
+    cmocka_unit_test(columns_become_rows),         cmocka_unit_test(gelu_grad_is_accurate),
+    cmocka_unit_test(layernorm_grad_is_accurate),  cmocka_unit_test(softmax_lse_is_accurate),
+    cmocka_unit_test(attention_rows_are_accurate),
 };
 const size_t check_n_train_tests = sizeof check_train_tests / sizeof check_train_tests[0];

@@ -27,6 +27,7 @@ void ph_ref_few(const ph_few *f);
 
 void ph_ref_gemm(const ph_gemm_tile *t);
 void ph_ref_gemm_panels(const ph_gemm_tile *t);
+void ph_ref_add_rows(float *sums, const float *src, size_t ld, size_t n, size_t k);
 void ph_ref_gelu_grad(float *d, float *x, size_t n);
 void ph_ref_layernorm_grad(const ph_layernorm_grad *g);
 float ph_ref_softmax_lse(float *x, size_t n, float scale);

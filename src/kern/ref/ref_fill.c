@@ -39,6 +39,7 @@ void ph_kern_fill_ref(ph_kern *kern)
     kern->gemm_n = PH_REF_GEMM_N;
     kern->gemm = ph_ref_gemm;
     kern->gemm_panels = ph_ref_gemm_panels;
+    kern->add_rows = ph_ref_add_rows;
     kern->gelu_grad = ph_ref_gelu_grad;
     kern->layernorm_grad = ph_ref_layernorm_grad;
     kern->softmax_lse = ph_ref_softmax_lse;

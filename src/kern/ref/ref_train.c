@@ -38,6 +38,17 @@ void ph_ref_gemm_panels(const ph_gemm_tile *t)
     }
 }
 
+void ph_ref_add_rows(float *sums, const float *src, size_t ld, size_t n, size_t k)
+{
+    for (size_t j = 0; j < n; j++) {
+        float s = 0;
+        for (size_t p = 0; p < k; p++) {
+            s += src[p * ld + j];
+        }
+        sums[j] += s;
+    }
+}
+
 void ph_ref_gelu_grad(float *d, float *x, size_t n)
 {
     const double c = 0.7978845608028654; /* sqrt(2 / pi) */

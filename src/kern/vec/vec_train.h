@@ -5,6 +5,40 @@
 #include "kern/vec/vec_rows.h"
 #include "kern/vec/vec_sgemm.h"
 
+#define VEC_SUMS 6 /* vectors of columns summed together: a row of theirs is some cache lines */
+
+VEC_INLINE void add_columns(float *sums, const float *src, size_t ld, size_t n, size_t k,
+                            const int vecs)
+{
+    vf s[VEC_SUMS];
+    VEC_UNROLL
+    for (int v = 0; v < vecs; v++) {
+        s[v] = vf_zero();
+    }
+    for (size_t p = 0; p < k; p++, src += ld) {
+        VEC_UNROLL
+        for (int v = 0; v < vecs; v++) {
+            s[v] = vf_add(s[v], vecs > 1 ? vf_load(src + v * VL) : vec_load(src, n));
+        }
+    }
+    VEC_UNROLL
+    for (int v = 0; v < vecs; v++) {
+        size_t left = vecs > 1 ? VL : n;
+        vec_store(sums + v * VL, vf_add(vec_load(sums + v * VL, left), s[v]), left);
+    }
+}
+
+static void vec_add_rows(float *sums, const float *src, size_t ld, size_t n, size_t k)
+{
+    size_t j = 0;
+    for (; j + VEC_SUMS * VL <= n; j += VEC_SUMS * VL) {
+        add_columns(sums + j, src + j, ld, VEC_SUMS * VL, k, VEC_SUMS);
+    }
+    for (; j < n; j += VL) {
+        add_columns(sums + j, src + j, ld, vec_left(n, j), k, 1);
+    }
+}
+
 /* With s = 1 / (1 + e^-2u), u = c (x + 0.044715 x^3): gelu = x s, and its derivative is
  * s + 2 x s (1 - s) u'. */
 VEC_INLINE void gelu_both(vf *d, vf *x)
@@ -155,6 +189,7 @@ static void vec_fill_train(ph_kern *kern)
     kern->gemm_n = VEC_GEMM_N;
     kern->gemm = vec_gemm;
     kern->gemm_panels = vec_gemm_panels;
+    kern->add_rows = vec_add_rows;
     kern->gelu_grad = vec_gelu_grad;
     kern->layernorm_grad = vec_layernorm_grad;
     kern->softmax_lse = vec_softmax_lse;

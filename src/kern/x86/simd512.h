@@ -131,6 +131,21 @@ static inline __m512i emu_to_bf16(__m512 a, __m512 b)
     return r;
 }
 
+static inline __m512i emu_permute_16(__m512i index, __m512i a)
+{
+    uint16_t i[32], in[32], out[32];
+    memcpy(i, &index, sizeof i);
+    memcpy(in, &a, sizeof in);
+    for (int l = 0; l < 32; l++) {
+        out[l] = in[i[l] & 31];
+    }
+    __m512i r;
+    memcpy(&r, out, sizeof r);
+    return r;
+}
+
+#undef _mm512_permutexvar_epi16
+#define _mm512_permutexvar_epi16(index, a) emu_permute_16(index, a)
 #undef _mm512_dpbf16_ps
 #undef _mm512_cvtne2ps_pbh
 #define _mm512_dpbf16_ps(s, a, b) emu_dpbf16(s, (__m512i)(a), (__m512i)(b))
