@@ -20,6 +20,27 @@ static const char mass_requests[] =
     "about {topic}.|"
     "Write me a haiku on {topic}.|Haiku about {topic}.|I would like a haiku about {topic}.";
 
+static const char more_requests[] =
+    "Write a short haiku about {a:topic}.|Please compose a haiku about {a:topic}.|A haiku about "
+    "{a:topic}.|Could "
+    "you write a haiku about {a:topic}?|Tell me a haiku about {a:topic}.|"
+    "I want a haiku about {a:topic}.|Make up a haiku about {a:topic}.|Write a haiku on "
+    "{a:topic}.|Let me read a "
+    "haiku about {a:topic}.|Do you know a haiku about {a:topic}?|"
+    "Now a haiku about {a:topic}.|Write me a haiku about {a:topic}.|Haiku: {a:topic}.|Give me a "
+    "poem of three "
+    "lines about {a:topic}.|Can I have a haiku about {a:topic}?|Think of a haiku about {a:topic}.";
+static const char more_mass_requests[] =
+    "Write a short haiku about {topic}.|Please compose a haiku about {topic}.|A haiku about "
+    "{topic}.|Could "
+    "you write a haiku about {topic}?|Tell me a haiku about {topic}.|"
+    "I want a haiku about {topic}.|Make up a haiku about {topic}.|Write a haiku on {topic}.|Let me "
+    "read a "
+    "haiku about {topic}.|Do you know a haiku about {topic}?|"
+    "Now a haiku about {topic}.|Write me a haiku about {topic}.|Haiku: {topic}.|Give me a poem of "
+    "three "
+    "lines about {topic}.|Can I have a haiku about {topic}?|Think of a haiku about {topic}.";
+
 static const char topic_lines[] =
     "the {topic} {hverb}|the {hadj} {topic}|{a:hadj} {topic}|{hadj} {topic} {hverb}|{hadj}, "
     "{hadj2} {topic}|{topic} {hplace}|oh {hadj} {topic}|"
@@ -70,7 +91,10 @@ bool ph_textbook_write_haiku(ph_tb *t)
                                         "tree",  "thing", "place", "season"};
     const char *type = types[ph_tb_below(t, sizeof types / sizeof types[0])];
     bool mass = strcmp(type, "topic") == 0 || strcmp(type, "season") == 0;
-    if (!ph_tb_set_topic(t, type) || !ph_tb_request(t, mass ? mass_requests : requests))
+    bool more = ph_tb_chance(t, 50);
+    const char *ask =
+        mass ? (more ? more_mass_requests : mass_requests) : (more ? more_requests : requests);
+    if (!ph_tb_set_topic(t, type) || !ph_tb_request(t, ask))
         return false;
     bool last = ph_tb_chance(t, 25);
     return add_line(t, last ? short_lines : topic_lines, 5) && add_line(t, long_lines, 7) &&

@@ -11,6 +11,16 @@ static const char requests[] =
     "Can you tell me a joke about {a:topic}?|Please tell me a funny joke about {a:topic}.|Say "
     "something funny about {a:topic}.|Joke about {s:topic}.";
 
+static const char more_requests[] =
+    "Tell us a joke about {a:topic}.|Do you know any jokes about {s:topic}?|Please tell a joke "
+    "about {a:topic}.|Write a funny joke about {a:topic}.|Let me hear a joke about {s:topic}.|"
+    "A joke about {s:topic}.|Could you tell a joke about {a:topic}?|Make me laugh about "
+    "{s:topic}.|I would like a joke about {a:topic}.|Give me a funny joke about {a:topic}.|"
+    "Write something funny about {a:topic}.|Tell something funny about {s:topic}.|Make up a joke "
+    "about {a:topic}.|Joke: {a:topic}.|Can I have a joke about {s:topic}?|"
+    "Think of a joke about {a:topic}.|Now a joke about {s:topic}.|Please make a joke about "
+    "{a:topic}.|Tell me something funny about {a:topic}.|Tell me a funny joke about {a:topic}.";
+
 typedef struct class_jokes {
     const char *topic;
     const char *jokes;
@@ -82,7 +92,8 @@ static const class_jokes classes[] = {
 bool ph_textbook_write_joke(ph_tb *t)
 {
     const class_jokes *c = &classes[ph_tb_below(t, sizeof classes / sizeof classes[0])];
-    if (!ph_tb_set_topic(t, c->topic) || !ph_tb_request(t, requests))
+    if (!ph_tb_set_topic(t, c->topic) ||
+        !ph_tb_request(t, ph_tb_chance(t, 50) ? requests : more_requests))
         return false;
     ph_buf_add_byte(&t->ex->completion, ' ');
     return ph_tb_say(t, &t->ex->completion, c->jokes);

@@ -14,6 +14,16 @@ static const char requests[] =
     "Story about {a:topic}, please.|Write a children's story about {a:topic}.|Invent a short story "
     "about {a:topic}.";
 
+static const char more_requests[] =
+    "Tell me a tale about {a:topic}.|Tell us a story about {a:topic}.|Do you know a story about "
+    "{a:topic}?|A story about {a:topic}, please.|A short story about {a:topic}.|"
+    "Please write a little story about {a:topic}.|Could you write a story about {a:topic}?|Let me "
+    "hear a story about {a:topic}.|Write me a story about {a:topic}.|Story: {a:topic}.|"
+    "Please tell me a tale about {a:topic}.|Write down a story about {a:topic}.|Tell a little tale "
+    "about {a:topic}.|I want to read a story about {a:topic}.|Write a tale of {a:topic}.|"
+    "Give me a short story about {a:topic}.|Think of a story about {a:topic}.|Can I have a story "
+    "about {a:topic}?|Now a story about {a:topic}.|Tell me about {a:topic} in a story.";
+
 /* Each part is one sentence or two. */
 #define PARTS 6
 
@@ -130,7 +140,8 @@ bool ph_textbook_write_story(ph_tb *t)
     static const unsigned char shares[] = {0, 0, 0, 0, 1, 1, 1, 2, 2, 3};
     const plot *p = &plots[shares[ph_tb_below(t, sizeof shares)]];
     ph_buf *out = &t->ex->completion;
-    if (!ph_tb_set_topic(t, p->topic) || !ph_tb_request(t, requests))
+    if (!ph_tb_set_topic(t, p->topic) ||
+        !ph_tb_request(t, ph_tb_chance(t, 50) ? requests : more_requests))
         return false;
     for (size_t i = 0; i < PARTS; i++) {
         if (i == 4 && ph_tb_chance(t, 15))

@@ -3,10 +3,14 @@
 
 #include <string.h>
 
+#define UNKNOWN_TOPICS 35 /* percent */
+
 bool ph_tb_set_topic(ph_tb *t, const char *type)
 {
     ph_tb_slot *slot = ph_tb_slot_set(&t->env, "topic", "");
-    if (!slot || !ph_tb_draw(t, slot, ph_str_from(type)))
+    /* A topic that nobody knows can only be taken from the request. */
+    bool unknown = t->options->split != PH_TEXTBOOK_TEST && ph_tb_chance(t, UNKNOWN_TOPICS);
+    if (!slot || !ph_tb_draw(t, slot, ph_str_from(unknown ? "odd" : type)))
         return false;
     ph_buf_add_str(&t->ex->topic, slot->value);
     return true;

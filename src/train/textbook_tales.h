@@ -4,7 +4,8 @@
 
 #include "train/textbook_grammar.h"
 
-/* Binds slot "topic" to a value of `type` and tells the example. False: no value. */
+/* Binds slot "topic" to a value of `type`, or for learning now and then to an invented word, and
+ * tells the example. False: no value. */
 bool ph_tb_set_topic(ph_tb *t, const char *type);
 
 /* A request (alternatives with slots) as the example's prompt. */

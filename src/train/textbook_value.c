@@ -170,8 +170,6 @@ static size_t add_piece(char *out, size_t n, const char *piece)
     return n + len;
 }
 
-/* Drawn until it is on this split's side, which takes five tries on average at most. At most 3 x (2
- * + 2 + 2) + 8 bytes. */
 /* What nobody wants to read in an invented word. */
 static bool is_rude(const char *word, size_t n)
 {
@@ -187,18 +185,63 @@ static bool is_rude(const char *word, size_t n)
     return false;
 }
 
+static size_t add_syllables(ph_tb *t, char *out, size_t n_syllables)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < n_syllables; i++) {
+        n = add_piece(out, n, ANY(t, onsets));
+        n = add_piece(out, n, ANY(t, vowels));
+        if (i + 1 == n_syllables || ph_tb_chance(t, 20))
+            n = add_piece(out, n, ANY(t, codas));
+    }
+    return n;
+}
+
+#define SPLICE_PART  7 /* letters of a word at most */
+#define SPLICE_TRIES 20
+
+/* A word of the tables that is letters alone, for training; empty if none was found. */
+static ph_str draw_letters(ph_tb *t)
+{
+    for (int i = 0; i < SPLICE_TRIES; i++) {
+        const ph_tb_words *w = &t->tables[ph_tb_below(t, N_TABLES)];
+        ph_str word = w->n_train > 0 ? w->words[ph_tb_below(t, w->n_train)] : (ph_str){NULL, 0};
+        size_t n = 0;
+        while (n < word.n &&
+               ((word.p[n] >= 'a' && word.p[n] <= 'z') || (word.p[n] >= 'A' && word.p[n] <= 'Z')))
+            n++;
+        if (n >= 4 && n == word.n)
+            return word;
+    }
+    return (ph_str){NULL, 0};
+}
+
+/* The beginning of one word and the end of another: the pieces that real words are made of, in an
+ * order that nobody knows by heart. 0: none was found. */
+static size_t add_splice(ph_tb *t, char *out)
+{
+    ph_str a = draw_letters(t), b = draw_letters(t);
+    if (a.n == 0 || b.n == 0)
+        return 0;
+    size_t head = 2 + ph_tb_below(t, a.n - 2), tail = 2 + ph_tb_below(t, b.n - 2);
+    head = head < SPLICE_PART ? head : SPLICE_PART;
+    tail = tail < SPLICE_PART ? tail : SPLICE_PART;
+    memcpy(out, a.p, head);
+    memcpy(out + head, b.p + b.n - tail, tail);
+    for (size_t i = 0; i < head + tail; i++)
+        out[i] = out[i] >= 'A' && out[i] <= 'Z' ? (char)(out[i] - 'A' + 'a') : out[i];
+    return head + tail;
+}
+
+/* Drawn until it is on this split's side, which takes five tries on average at most. At most 3 x (2
+ * + 2 + 2) + 8 bytes. The test split makes none by splicing: that is for learning. */
 static ph_str invent(ph_tb *t, char out[64], size_t n_syllables, bool proper, bool town)
 {
     bool want = t->options->split == PH_TEXTBOOK_TEST;
+    bool splice = !want && ph_tb_chance(t, 50);
     size_t n;
     do {
-        n = 0;
-        for (size_t i = 0; i < n_syllables; i++) {
-            n = add_piece(out, n, ANY(t, onsets));
-            n = add_piece(out, n, ANY(t, vowels));
-            if (i + 1 == n_syllables || ph_tb_chance(t, 20))
-                n = add_piece(out, n, ANY(t, codas));
-        }
+        n = splice ? add_splice(t, out) : add_syllables(t, out, n_syllables);
         if (town)
             n = add_piece(out, n, ANY(t, town_ends));
         if (proper && out[0] >= 'a' && out[0] <= 'z')
