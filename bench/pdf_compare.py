@@ -8,8 +8,8 @@ For each file, characters that are not blanks and the share of them in common wi
 words, so that order does not count; words cut by a hyphen at a line's end are joined for all).
 Order: of the words that occur once in the truth and in the tool's text, the share of neighbouring
 pairs that the tool has in the same order; the truth is the .fountain, or, where the file is named
-in ORDER, phrases that must follow each other. Times are CPU seconds of the whole process tree, the
-tools in turns, best and median of the rounds.
+in ORDER, phrases that must follow each other. Times are CPU seconds of the whole process tree (with
+--time also seconds by the clock), the tools in turns, best and median of the rounds.
 """
 import argparse
 import collections
@@ -20,6 +20,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 
 PASSWORDS = {"encrypted_libreoffice_pw_openpassword.pdf": "openpassword",
              "encrypted_rc4_128_user_view.pdf": "view", "qpdf_20-pages.pdf": "user"}
@@ -50,17 +51,19 @@ def commands(path, build):
 
 def run(command):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begun = time.monotonic()
     with tempfile.TemporaryFile() as out:
         try:
             code = subprocess.run(command, stdout=out, stderr=subprocess.DEVNULL,
                                   timeout=300).returncode
         except subprocess.TimeoutExpired:
             code = -1
+        wall = time.monotonic() - begun
         out.seek(0)
         text = out.read().decode("utf-8", "replace")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return code, text, cpu
+    return code, text, cpu, wall
 
 
 LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ſt", "ﬆ": "st"}
@@ -124,12 +127,12 @@ def compare(folder, build):
     print("|---|---|---|---|---|---|---|")
     for path in sorted(folder.glob("*.pdf")):
         results = {name: run(c) for name, c in commands(path, build).items()}
-        words = {name: words_of(text) for name, (_, text, _) in results.items()}
+        words = {name: words_of(text) for name, (_, text, _, _) in results.items()}
         fountain = path.with_suffix(".fountain")
         truth = fountain_words(fountain) if fountain.exists() else None
         bag = (collections.Counter(truth) if truth else
                agreed([collections.Counter(words[n]) for n in ("phial", "pdftotext", "mutool")]))
-        for name, (code, text, cpu) in results.items():
+        for name, (code, text, cpu, _) in results.items():
             order = pairs_in_order(words[name], truth) if truth else None
             if path.name in ORDER:
                 order = phrases_in_order(text, ORDER[path.name])
@@ -140,16 +143,19 @@ def compare(folder, build):
 
 
 def times(path, build, rounds):
-    cpu = collections.defaultdict(list)
+    seconds = {"CPU": collections.defaultdict(list), "wall": collections.defaultdict(list)}
     for _ in range(rounds):
         for name, command in commands(path, build).items():
-            cpu[name].append(run(command)[2])
-    ratios = sorted(a / b for a, b in zip(cpu["phial"], cpu["pdftotext"]))
-    for name, values in cpu.items():
-        values.sort()
-        print(f"{name}: best {values[0]:.3f} s, median {values[len(values) // 2]:.3f} s")
-    print(f"phial / pdftotext, round by round: median {ratios[len(ratios) // 2]:.3f} "
-          f"({ratios[0]:.3f} .. {ratios[-1]:.3f})")
+            _, _, cpu, wall = run(command)
+            seconds["CPU"][name].append(cpu)
+            seconds["wall"][name].append(wall)
+    for kind, tools in seconds.items():
+        ratios = sorted(a / b for a, b in zip(tools["phial"], tools["pdftotext"]))
+        for name, values in tools.items():
+            values.sort()
+            print(f"{kind} {name}: best {values[0]:.3f} s, median {values[len(values) // 2]:.3f} s")
+        print(f"{kind} phial / pdftotext, round by round: median {ratios[len(ratios) // 2]:.3f} "
+              f"({ratios[0]:.3f} .. {ratios[-1]:.3f})")
 
 
 def main():

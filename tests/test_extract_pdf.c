@@ -197,6 +197,23 @@ static void test_scripts(void **state)
     assert_order(sample("ligatures_copy_paste.pdf"), ligatures);
 }
 
+/* Four pages in four directions, each with the word twice. Poppler's usual selection leaves out four
+ * of the eight, read back to front as well one; none may be there more often. */
+static void test_turned_arabic(void **state)
+{
+    (void)state;
+    const char *word = "\u064a\u0628\u064a\u0628\u064e\u062d";
+    extract_dump d;
+    size_t n = 0;
+    extract_dump_file(&d, sample("arabic_rotated.pdf"), NULL);
+    assert_int_equal(d.status, PHIAL_OK);
+    assert_null(strstr(d.lines.data, "no text"));
+    for (const char *at = d.text.data; (at = strstr(at, word)); at += strlen(word))
+        n++;
+    assert_in_range(n, 7, 8);
+    extract_dump_free(&d);
+}
+
 static void test_passwords(void **state)
 {
     (void)state;
@@ -275,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_two_columns), cmocka_unit_test(test_screenplay),
         cmocka_unit_test(test_book),        cmocka_unit_test(test_scripts),
         cmocka_unit_test(test_passwords),   cmocka_unit_test(test_all_samples),
+        cmocka_unit_test(test_turned_arabic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

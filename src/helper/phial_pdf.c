@@ -14,9 +14,11 @@
 #include <math.h>
 #include <poppler.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "helper/helper.h"
@@ -25,6 +27,8 @@
 #define WORD_BYTES 2048 /* longer ones become several */
 
 #define FONTS_KEPT 128
+
+#define RIGHT_TO_LEFT "\xe2\x80\xab" /* U+202B, which poppler puts before such words */
 
 typedef struct font_entry {
     char name[64];
@@ -45,7 +49,7 @@ typedef struct page_words {
 
 /* What poppler tells about a page's characters. */
 typedef struct page_chars {
-    char *text;              /* owned, as are the others */
+    char *text;              /* owned by who asked; what follows is owned */
     PopplerRectangle *boxes; /* one for each character, blank and end of line */
     guint n_boxes;
     GList *attributes;
@@ -230,20 +234,75 @@ static phial_status cut_words(page_words *p, page_chars *c, phial_error *err)
     return ph_buf_status(&p->text, err);
 }
 
-static phial_status read_text(page_words *p, PopplerPage *page, phial_error *err)
+/* The words of a selection. *text: what poppler takes for their text, owned; may be NULL. */
+static phial_status read_selection(page_words *p, PopplerPage *page, PopplerRectangle *area,
+                                   char **text, phial_error *err)
 {
     page_chars c = {.fonts = &p->fonts};
     phial_status status = PHIAL_OK;
-    c.text = poppler_page_get_text(page);
-    if (c.text && c.text[0] && poppler_page_get_text_layout(page, &c.boxes, &c.n_boxes) &&
-        c.n_boxes > 0) {
-        c.attributes = poppler_page_get_text_attributes(page);
+    *text = c.text = poppler_page_get_selected_text(page, POPPLER_SELECTION_GLYPH, area);
+    if (c.text && c.text[0] &&
+        poppler_page_get_text_layout_for_area(page, area, &c.boxes, &c.n_boxes) && c.n_boxes > 0) {
+        c.attributes = poppler_page_get_text_attributes_for_area(page, area);
         c.at = c.attributes;
         status = cut_words(p, &c, err);
     }
     poppler_page_free_text_attributes(c.attributes);
     g_free(c.boxes);
-    g_free(c.text);
+    return status;
+}
+
+/* What a word is and where it stands. */
+static uint64_t key_of(const page_words *p, const ph_doc_word *w)
+{
+    const float box[] = {w->x0, w->y0, w->x1, w->y1};
+    return ph_hash64(p->text.data + w->start, w->bytes, ph_hash64(box, sizeof box, 0));
+}
+
+static int by_key(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Takes out of the words from n_first on those that are among the words before. */
+static phial_status drop_known(page_words *p, size_t n_first, phial_error *err)
+{
+    size_t kept = n_first;
+    uint64_t *keys = ph_alloc(n_first, sizeof *keys, err);
+    if (!keys)
+        return PHIAL_ERR_NO_MEMORY;
+    for (size_t i = 0; i < n_first; i++)
+        keys[i] = key_of(p, &p->words[i]);
+    qsort(keys, n_first, sizeof *keys, by_key);
+    for (size_t i = n_first; i < p->n; i++) {
+        uint64_t key = key_of(p, &p->words[i]);
+        if (!bsearch(&key, keys, n_first, sizeof *keys, by_key))
+            p->words[kept++] = p->words[i];
+    }
+    p->n = kept;
+    ph_free(keys);
+    return PHIAL_OK;
+}
+
+/* Poppler (22.12) selects from a first to a last place in reading order. On turned pages and with
+ * scripts that run from right to left it may take them the wrong way round, and words are left out:
+ * such a page is read once more from its right side to its left. */
+static phial_status read_text(page_words *p, PopplerPage *page, double width, double height,
+                              phial_error *err)
+{
+    PopplerRectangle forth = {0, 0, width, height}, back = {width, 0, 0, height};
+    char *text = NULL, *again = NULL;
+    phial_status status = read_selection(p, page, &forth, &text, err);
+    size_t n_first = p->n;
+    bool left_to_right = text && text[0] && !strstr(text, RIGHT_TO_LEFT);
+    if (status == PHIAL_OK && !left_to_right && !p->full) {
+        status = read_selection(p, page, &back, &again, err);
+        if (status == PHIAL_OK)
+            status = drop_known(p, n_first, err);
+    }
+    g_free(text);
+    g_free(again);
     return status;
 }
 
@@ -325,7 +384,7 @@ static phial_status send_page(ph_helper *helper, PopplerPage *page, uint32_t num
     p->full = false;
     ph_buf_clear(&p->text);
     poppler_page_get_size(page, &width, &height);
-    phial_status status = read_text(p, page, err);
+    phial_status status = read_text(p, page, width, height, err);
     if (status == PHIAL_OK)
         settle_turns(p);
     if (status == PHIAL_OK)

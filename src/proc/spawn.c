@@ -56,6 +56,8 @@ static const char *const environment[] = {
     "LANG=C.UTF-8",
     "LC_ALL=C.UTF-8",
     "MALLOC_ARENA_MAX=1",
+    /* Parsers free what they ask for again at once: 4% of the CPU time of reading a PDF. */
+    "GLIBC_TUNABLES=glibc.malloc.tcache_count=4096",
 #if SANITIZED
     /* The leak checker starts a thread that traces the process: not in the sandbox. */
     "ASAN_OPTIONS=detect_leaks=0",
