@@ -80,14 +80,25 @@ static ph_doc_word *new_word(page_words *p, phial_error *err)
     return w;
 }
 
+/* What is compared here is finite or does not matter; fminf() and its like are calls. */
+static float lesser(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+static float greater(float a, float b)
+{
+    return a > b ? a : b;
+}
+
 static void add_box(ph_doc_word *w, const PopplerRectangle *r, bool first)
 {
-    float x0 = (float)fmin(r->x1, r->x2), x1 = (float)fmax(r->x1, r->x2);
-    float y0 = (float)fmin(r->y1, r->y2), y1 = (float)fmax(r->y1, r->y2);
-    w->x0 = first ? x0 : fminf(w->x0, x0);
-    w->x1 = first ? x1 : fmaxf(w->x1, x1);
-    w->y0 = first ? y0 : fminf(w->y0, y0);
-    w->y1 = first ? y1 : fmaxf(w->y1, y1);
+    float x0 = lesser((float)r->x1, (float)r->x2), x1 = greater((float)r->x1, (float)r->x2);
+    float y0 = lesser((float)r->y1, (float)r->y2), y1 = greater((float)r->y1, (float)r->y2);
+    w->x0 = first ? x0 : lesser(w->x0, x0);
+    w->x1 = first ? x1 : greater(w->x1, x1);
+    w->y0 = first ? y0 : lesser(w->y0, y0);
+    w->y1 = first ? y1 : greater(w->y1, y1);
 }
 
 enum { TURN_UNKNOWN = 255 };
@@ -131,8 +142,8 @@ static void settle_turns(page_words *p)
 /* Poppler's lines may hold words of different columns with nothing between them. */
 static bool apart(const PopplerRectangle *a, const PopplerRectangle *b, double size)
 {
-    double dx = fmax(b->x1 - a->x2, a->x1 - b->x2), dy = fmax(b->y1 - a->y2, a->y1 - b->y2);
-    return fmax(dx, dy) > 0.6 * fmax(size, 1);
+    double far = 0.6 * (size > 1 ? size : 1);
+    return b->x1 - a->x2 > far || a->x1 - b->x2 > far || b->y1 - a->y2 > far || a->y1 - b->y2 > far;
 }
 
 static bool is_direction_mark(uint32_t cp)

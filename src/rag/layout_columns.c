@@ -255,18 +255,23 @@ static void divide(ph_lay_work *w, const field *f, const gap *g, size_t first, s
 {
     float top = f->y0 + (float)g->top * f->cell_h, bottom = f->y0 + (float)g->bottom * f->cell_h;
     float middle = f->x0 + (float)(g->lo + g->hi) / 2 * f->cell_w;
-    size_t at = first;
-    for (unsigned k = 0; k < 4; k++) {
-        part[k] = at;
+    size_t count[4] = {0}, at[4];
+    for (unsigned pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < n; i++) {
             const ph_lay_word *b = word_of(w, first + i);
             float y = (b->y0 + b->y1) / 2;
             unsigned of = y < top ? 0 : y >= bottom ? 3 : (b->x0 + b->x1) / 2 < middle ? 1 : 2;
-            if (of == k)
-                w->spare[at++] = w->order[first + i];
+            if (pass == 0)
+                count[of]++;
+            else
+                w->spare[at[of]++] = w->order[first + i];
+        }
+        part[0] = at[0] = first;
+        for (unsigned k = 0; pass == 0 && k < 4; k++) {
+            part[k + 1] = part[k] + count[k];
+            at[k] = part[k];
         }
     }
-    part[4] = at;
     memcpy(w->order + first, w->spare + first, n * sizeof *w->order);
 }
 

@@ -45,11 +45,15 @@ static int by_value(const void *a, const void *b)
     return by ? by : (p->order > q->order) - (p->order < q->order);
 }
 
-static int by_line(const void *a, const void *b)
+/* Most words come in the order in which they are read. */
+static void sort_keys(key *keys, size_t n)
 {
-    const key *p = a, *q = b;
-    int by = (p->line > q->line) - (p->line < q->line);
-    return by ? by : by_value(a, b);
+    for (size_t i = 1; i < n; i++) {
+        if (by_value(&keys[i - 1], &keys[i]) > 0) {
+            qsort(keys, n, sizeof *keys, by_value);
+            return;
+        }
+    }
 }
 
 /* Which of the lines [first, w->n_lines) a word belongs to; w->n_lines: none. */
@@ -180,22 +184,27 @@ phial_status ph_lay_lines(ph_lay_work *w, size_t first, size_t n, phial_error *e
     size_t from = w->n_lines;
     if (n == 0)
         return PHIAL_OK;
-    key *keys = ph_alloc(n, sizeof *keys, err);
+    key *keys = ph_alloc(n, 2 * sizeof *keys, err);
     if (!keys)
         return PHIAL_ERR_NO_MEMORY;
+    key *sorted = keys + n;
     for (size_t i = 0; i < n; i++) {
         const ph_lay_word *word = &w->page->words[w->order[first + i]];
         keys[i] = (key){(word->y0 + word->y1) / 2, word->order, w->order[first + i], 0};
     }
-    qsort(keys, n, sizeof *keys, by_value);
+    sort_keys(keys, n);
     phial_status status = cluster(w, keys, n, err);
     if (status != PHIAL_OK)
         goto done;
-    qsort(keys, n, sizeof *keys, by_line);
-    for (size_t i = 0; i < n; i++)
-        w->order[first + i] = keys[i].word;
-    for (size_t i = from, at = first; i < w->n_lines; at += w->lines[i++].n) {
+    for (size_t i = from, at = 0; i < w->n_lines; at += w->lines[i++].n)
         w->lines[i].first = (uint32_t)at;
+    for (size_t i = 0; i < n; i++)
+        sorted[w->lines[keys[i].line].first++] = keys[i];
+    for (size_t i = from, at = 0; i < w->n_lines; at += w->lines[i++].n) {
+        sort_keys(sorted + at, w->lines[i].n);
+        w->lines[i].first = (uint32_t)(first + at);
+        for (size_t k = at; k < at + w->lines[i].n; k++)
+            w->order[first + k] = sorted[k].word;
         turn_runs(w, &w->lines[i]);
         ph_lay_measure(w, &w->lines[i]);
     }
