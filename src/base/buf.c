@@ -21,7 +21,7 @@ void ph_buf_free(ph_buf *buf)
 void ph_buf_clear(ph_buf *buf)
 {
     buf->len = 0;
-    buf->failed = false;
+    buf->failed = buf->starved = false;
     if (buf->data != NULL) {
         buf->data[0] = '\0';
     }
@@ -44,7 +44,7 @@ bool ph_buf_reserve(ph_buf *buf, size_t more)
     }
     char *data = ph_realloc(buf->data, cap, 1, NULL);
     if (data == NULL) {
-        buf->failed = true;
+        buf->failed = buf->starved = true;
         return false;
     }
     buf->data = data;
@@ -127,9 +127,8 @@ phial_status ph_buf_status(const ph_buf *buf, phial_error *err)
     if (!buf->failed) {
         return PHIAL_OK;
     }
-    if (buf->limit != 0) {
-        return ph_err_set(err, PHIAL_ERR_LIMIT, "more than %zu bytes, or out of memory",
-                          buf->limit);
+    if (buf->limit != 0 && !buf->starved) {
+        return ph_err_set(err, PHIAL_ERR_LIMIT, "more than %zu bytes", buf->limit);
     }
     return ph_err_set(err, PHIAL_ERR_NO_MEMORY,
                       "out of memory (a buffer of %zu bytes could not grow)", buf->len);

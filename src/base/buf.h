@@ -18,11 +18,12 @@ typedef struct ph_buf {
     size_t cap;
     size_t limit; /* len never exceeds it; 0: no limit */
     bool failed;
+    bool starved; /* it failed because memory was short, not because of the limit */
 } ph_buf;
 
 void ph_buf_init(ph_buf *buf, size_t limit);
 void ph_buf_free(ph_buf *buf);
-void ph_buf_clear(ph_buf *buf); /* len = 0 and failed = false; memory is kept */
+void ph_buf_clear(ph_buf *buf); /* len = 0, and nothing has failed; memory is kept */
 
 bool ph_buf_reserve(ph_buf *buf, size_t more);
 bool ph_buf_add(ph_buf *buf, const void *bytes, size_t n);
@@ -34,7 +35,7 @@ bool ph_buf_addf(ph_buf *buf, const char *fmt, ...) PH_PRINTF(2, 3);
 bool ph_buf_add_u32(ph_buf *buf, uint32_t v);
 bool ph_buf_add_u64(ph_buf *buf, uint64_t v);
 
-/* PHIAL_OK, or the reason why appends failed. */
+/* PHIAL_OK, or the reason why appends failed: LIMIT or NO_MEMORY. */
 phial_status ph_buf_status(const ph_buf *buf, phial_error *err);
 
 #endif

@@ -17,6 +17,7 @@ enum {
     CANCEL_MS = 50, /* how often the flag is looked at */
     LONG_MS = 1000,
     REAP_NS = 200000, /* between two looks at a child that has closed its pipes */
+    READS_MAX = 32,   /* of complaints at a time: more than a pipe holds */
 };
 
 /* Keeps the end of what it says. */
@@ -36,11 +37,12 @@ static void keep_words(ph_child *child, const char *bytes, size_t n)
     child->n_words += n;
 }
 
-/* Reads what there is on its standard error; closes it at its end. */
+/* Reads what there is on its standard error; closes it at its end. What complains without end is
+ * left alone for now, so that its limits are looked at. */
 static void listen_to_words(ph_child *child)
 {
     char buf[4096];
-    while (child->err >= 0) {
+    for (int reads = 0; child->err >= 0 && reads < READS_MAX; reads++) {
         ssize_t n = read(child->err, buf, sizeof buf);
         if (n > 0) {
             keep_words(child, buf, (size_t)n);

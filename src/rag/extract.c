@@ -54,14 +54,17 @@ static ph_extract_options filled(const ph_extract_options *given)
 
 /* --- the helper's place --- */
 
-/* dir/name if it can be run, else NULL. */
-static char *runnable(const char *dir, const char *name, phial_error *err)
+/* *path: dir/name, owned, if it can be run, else NULL. */
+static phial_status runnable(char **path, const char *dir, const char *name, phial_error *err)
 {
-    char *path = ph_path_join(dir, name, err);
-    if (path && access(path, X_OK) == 0 && ph_file_kind_of(path) == PH_FILE_REGULAR)
-        return path;
-    ph_free(path);
-    return NULL;
+    *path = ph_path_join(dir, name, err);
+    if (!*path)
+        return PHIAL_ERR_NO_MEMORY;
+    if (access(*path, X_OK) != 0 || ph_file_kind_of(*path) != PH_FILE_REGULAR) {
+        ph_free(*path);
+        *path = NULL;
+    }
+    return PHIAL_OK;
 }
 
 /* The folder of the running program, with room for what follows; "" where it cannot be known. */
@@ -83,11 +86,14 @@ static phial_status find_helper(char **path, const char *name, const char *dir, 
     if (own[0])
         snprintf(libexec, sizeof libexec, "%s/../libexec/phial", own);
     const char *const places[] = {env && env[0] ? env : "", own, libexec, PHIAL_LIBEXEC};
-    *path = dir ? runnable(dir, name, err) : NULL;
-    for (size_t i = 0; i < sizeof places / sizeof places[0] && !dir && !*path; i++)
-        *path = places[i][0] ? runnable(places[i], name, err) : NULL;
-    if (*path)
-        return PHIAL_OK;
+    *path = NULL;
+    phial_status status = dir ? runnable(path, dir, name, err) : PHIAL_OK;
+    for (size_t i = 0; i < sizeof places / sizeof places[0] && !dir && !*path; i++) {
+        if (status == PHIAL_OK && places[i][0])
+            status = runnable(path, places[i], name, err);
+    }
+    if (status != PHIAL_OK || *path)
+        return status;
     return ph_err_set(err, PHIAL_ERR_IO,
                       "the helper program %s, which reads this kind of file, is not there (looked "
                       "in %s; PHIAL_HELPERS names its folder)",
@@ -190,10 +196,10 @@ static phial_status join_passwords(ph_buf *out, const ph_extract_options *o, phi
 {
     for (size_t i = 0; i < o->n_passwords; i++)
         ph_buf_add(out, o->passwords[i], strlen(o->passwords[i]) + 1);
-    if (out->failed)
+    if (out->failed && !out->starved)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "the passwords are longer than %u bytes",
                           PH_CHILD_INPUT_MAX);
-    return PHIAL_OK;
+    return ph_buf_status(out, err);
 }
 
 static phial_status read_stream(ph_child *child, ph_doc_reader *reader, phial_error *err)

@@ -286,7 +286,7 @@ phial_status ph_walk_absolute(ph_buf *out, const char *path, phial_error *err)
     ph_buf_clear(out);
     if (realpath(dir[0] ? dir : ".", real)) {
         ph_buf_add_str(out, real);
-        if (!folder && out->data[out->len - 1] != '/')
+        if (!folder && !out->failed && out->data[out->len - 1] != '/')
             ph_buf_add_str(out, "/");
     } else {
         ph_buf_add_str(out, dir);

@@ -130,7 +130,7 @@ phial_status phial_stopper_push(phial_stopper *s, const void *bytes, size_t n, p
     compact(s);
     if (!ph_buf_reserve(&s->buf, n)) {
         phial_status status = ph_buf_status(&s->buf, err);
-        s->buf.failed = false;
+        s->buf.failed = s->buf.starved = false;
         return status;
     }
     const uint8_t *p = bytes;
