@@ -8,9 +8,11 @@ int main(void)
     static const phial_status all[] = {
         PHIAL_OK,
         PHIAL_ERR_IO,
+        PHIAL_ERR_BUSY,
         PHIAL_ERR_ARGUMENT,
         PHIAL_ERR_BAD_INPUT,
         PHIAL_ERR_UNSUPPORTED,
+        PHIAL_ERR_LOCKED,
         PHIAL_ERR_NO_MEMORY,
         PHIAL_ERR_LIMIT,
         PHIAL_ERR_CONTEXT_FULL,

@@ -31,6 +31,7 @@ typedef enum phial_status {
     PHIAL_ERR_ARGUMENT = 20,     /* the caller asked for something impossible */
     PHIAL_ERR_BAD_INPUT = 30,    /* a file or a text is malformed */
     PHIAL_ERR_UNSUPPORTED = 31,  /* well-formed, but of a kind Phial cannot handle */
+    PHIAL_ERR_LOCKED = 32,       /* encrypted, and no password that was given fits */
     PHIAL_ERR_NO_MEMORY = 40,    /* an allocation failed */
     PHIAL_ERR_LIMIT = 41,        /* a named limit was exceeded */
     PHIAL_ERR_CONTEXT_FULL = 42, /* more tokens than the context holds */

@@ -25,6 +25,8 @@ const char *phial_status_name(phial_status status)
         return "bad input";
     case PHIAL_ERR_UNSUPPORTED:
         return "unsupported";
+    case PHIAL_ERR_LOCKED:
+        return "locked by a password";
     case PHIAL_ERR_NO_MEMORY:
         return "out of memory";
     case PHIAL_ERR_LIMIT:

@@ -26,6 +26,7 @@ int ph_exit_code(phial_status status)
         return PH_EXIT_USAGE;
     case PHIAL_ERR_BAD_INPUT:
     case PHIAL_ERR_UNSUPPORTED:
+    case PHIAL_ERR_LOCKED:
     case PHIAL_ERR_LIMIT: /* what exceeds a named limit here came from a file or the caller */
         return PH_EXIT_BAD_INPUT;
     case PHIAL_ERR_NO_MEMORY:

@@ -6,16 +6,21 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/args.h"
+#include "cli/ask_secret.h"
 #include "cli/cli_io.h"
 #include "cli/collection_view.h"
 #include "phial/collection.h"
 
 #define PASSWORDS_MAX (64u << 10)
+#define PASSWORD_MAX  1024u
 
 typedef struct view {
     bool quiet;
     ph_json *failed; /* with --json */
     ph_progress bar;
+    bool asks;     /* for passwords */
+    ph_buf locked; /* paths of documents that need one, each with a NUL behind */
+    size_t n_locked;
 } view;
 
 /* The reason without the file's name, which most sentences begin with: the reader has it already.
@@ -34,6 +39,12 @@ static void on_event(void *user, const phial_index_event *e)
     view *v = user;
     if (e->outcome != PHIAL_INDEX_FAILED && e->outcome != PHIAL_INDEX_NOTE)
         return;
+    if (v->asks && e->locked) {
+        ph_buf_add(&v->locked, e->path.p, e->path.n);
+        ph_buf_add_byte(&v->locked, 0);
+        v->n_locked++;
+        return;
+    }
     phial_text reason = bare_reason(e);
     if (v->failed && e->outcome == PHIAL_INDEX_FAILED) {
         ph_json *o = ph_json_object_new();
@@ -54,6 +65,96 @@ static bool on_progress(void *user, const phial_index_progress *p)
         ph_progress_step(&v->bar, p->bytes < p->total_bytes ? p->bytes : p->total_bytes,
                          p->total_bytes);
     return !ph_interrupted();
+}
+
+/* --- documents that need a password --- */
+
+static void add_up(phial_index_result *to, const phial_index_result *more)
+{
+    to->n_indexed += more->n_indexed;
+    to->n_skipped += more->n_skipped;
+    to->n_replaced += more->n_replaced;
+    to->n_failed += more->n_failed;
+    to->n_pages += more->n_pages;
+    to->n_chunks += more->n_chunks;
+    to->n_bytes += more->n_bytes;
+}
+
+/* The paths of `locked`, with room for them; owned. */
+static const char **list_paths(const ph_buf *locked, size_t n, phial_error *err)
+{
+    const char **paths = ph_alloc(n, sizeof *paths, err);
+    size_t at = 0;
+    if (paths && ph_buf_status(locked, err) != PHIAL_OK) {
+        ph_free(paths);
+        return NULL;
+    }
+    for (size_t i = 0; paths && i < n; i++) {
+        paths[i] = locked->data + at;
+        at += strlen(paths[i]) + 1;
+    }
+    return paths;
+}
+
+static phial_status ask_password(ph_buf *password, const char *path, phial_error *err)
+{
+    ph_buf question;
+    ph_buf_init(&question, 0);
+    ph_buf_add_str(&question, "Password for ");
+    ph_str_escape(&question, ph_str_from(path), false);
+    ph_buf_add_str(&question, " (Enter leaves it out): ");
+    phial_status st = ph_buf_status(&question, err);
+    if (st == PHIAL_OK)
+        st = ph_ask_secret(password, question.data, err);
+    ph_buf_free(&question);
+    return st;
+}
+
+/* The first of them stays out; the others stay locked. */
+static void leave_out(view *v, const ph_buf *locked, size_t n)
+{
+    static const char why[] = "needs a password";
+    size_t len = strlen(locked->data);
+    const phial_index_event e = {.outcome = PHIAL_INDEX_FAILED,
+                                 .path = {locked->data, len},
+                                 .reason = {why, sizeof why - 1}};
+    on_event(v, &e);
+    ph_buf_add(&v->locked, locked->data + len + 1, locked->len - len - 1);
+    v->n_locked = n - 1;
+}
+
+/* Asks for a password to the first of the locked documents and tries it on all of them. */
+static phial_status unlock_some(view *v, phial_collection *c, const phial_index_options *like,
+                                phial_index_result *result, phial_error *err)
+{
+    phial_index_options o = *like;
+    phial_index_result r = {.size = sizeof r};
+    ph_buf locked = v->locked, password;
+    size_t n = v->n_locked;
+    ph_buf_init(&v->locked, 0);
+    v->n_locked = 0;
+    ph_buf_init(&password, PASSWORD_MAX);
+    const char **paths = list_paths(&locked, n, err);
+    phial_status st = paths ? ask_password(&password, paths[0], err) : PHIAL_ERR_NO_MEMORY;
+    if (st == PHIAL_OK && password.len == 0) {
+        leave_out(v, &locked, n);
+    } else if (st == PHIAL_OK) {
+        o.jsonl = NULL;
+        o.prune = o.count_first = false;
+        o.paths = paths;
+        o.n_paths = n;
+        o.passwords = (const char *const[]){password.data};
+        o.n_passwords = 1;
+        st = phial_collection_index(c, &o, &r, err);
+        result->n_failed -= n;
+        add_up(result, &r);
+        if (st == PHIAL_OK && v->n_locked == n)
+            ph_say("that password fits none of the documents that need one");
+    }
+    ph_free(paths);
+    ph_buf_free(&locked);
+    ph_buf_free(&password);
+    return st;
 }
 
 static phial_status show(const phial_index_result *r, view *v, bool json, phial_error *err)
@@ -135,16 +236,19 @@ static phial_status run(const ph_args *args, phial_error *err)
     phial_collection *c = NULL;
     phial_tokenizer *tokenizer = NULL;
     bool json = ph_args_flag(args, "json");
-    view v = {.quiet = json && !isatty(STDERR_FILENO), .failed = json ? ph_json_array_new() : NULL};
+    const char *password_file = ph_args_str(args, "password-file");
+    view v = {.quiet = json && !isatty(STDERR_FILENO),
+              .failed = json ? ph_json_array_new() : NULL,
+              .asks = ph_can_ask() && !(password_file && strcmp(password_file, "-") == 0)};
     size_t n_passwords = 0;
     ph_buf lines;
     const char **passwords = NULL;
     ph_buf_init(&lines, 0);
     const char **paths = ph_alloc(args->n_positionals + 1, sizeof *paths, err);
     phial_index_options_default(&o);
-    phial_status st = paths ? read_passwords(&lines, ph_args_str(args, "password-file"), &passwords,
-                                             &n_passwords, err)
-                            : PHIAL_ERR_NO_MEMORY;
+    phial_status st =
+        paths ? read_passwords(&lines, password_file, &passwords, &n_passwords, err)
+              : PHIAL_ERR_NO_MEMORY;
     if (st == PHIAL_OK)
         st = read_options(args, &o, paths, passwords, n_passwords, &tokenizer, err);
     if (st == PHIAL_OK)
@@ -157,6 +261,8 @@ static phial_status run(const ph_args *args, phial_error *err)
         ph_progress_start(&v.bar, "indexing");
         st = phial_collection_index(c, &o, &result, err);
         ph_progress_end(&v.bar);
+        while (st == PHIAL_OK && v.n_locked > 0)
+            st = unlock_some(&v, c, &o, &result, err);
     }
     phial_collection_close(c);
     phial_tokenizer_close(tokenizer);
@@ -165,6 +271,7 @@ static phial_status run(const ph_args *args, phial_error *err)
         st = st == PHIAL_OK ? shown : st;
     }
     ph_json_free(v.failed);
+    ph_buf_free(&v.locked);
     ph_free(passwords);
     ph_buf_free(&lines);
     ph_free(paths);
@@ -208,7 +315,8 @@ static const ph_opt opts[] = {
     {.name = "password-file",
      .kind = PH_OPT_STRING,
      .arg = "FILE",
-     .help = "passwords to try on encrypted documents, one a line; - is standard input"},
+     .help = "passwords to try on encrypted documents, one a line; - is standard input. Those that "
+             "fit none are asked for on a terminal"},
     {.name = "json", .kind = PH_OPT_FLAG, .help = "print one JSON document"},
     {0},
 };

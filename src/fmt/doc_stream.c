@@ -359,6 +359,9 @@ static phial_status read_failed(ph_doc_reader *r, const uint8_t *p, size_t n, ph
     case PHIAL_ERR_UNSUPPORTED:
         status = PHIAL_ERR_UNSUPPORTED;
         break;
+    case PHIAL_ERR_LOCKED:
+        status = PHIAL_ERR_LOCKED;
+        break;
     case PHIAL_ERR_LIMIT:
         status = PHIAL_ERR_LIMIT;
         break;

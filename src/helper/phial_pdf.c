@@ -502,10 +502,10 @@ static phial_status open_document(PopplerDocument **out, const ph_helper *helper
     }
     if (!*out && locked && status == PHIAL_OK)
         status = helper->n_passwords
-                     ? ph_err_set(err, PHIAL_ERR_BAD_INPUT,
+                     ? ph_err_set(err, PHIAL_ERR_LOCKED,
                                   "needs a password, and none of the %zu given fits",
                                   helper->n_passwords)
-                     : ph_err_set(err, PHIAL_ERR_BAD_INPUT, "needs a password");
+                     : ph_err_set(err, PHIAL_ERR_LOCKED, "needs a password");
     return status;
 }
 

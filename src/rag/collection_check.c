@@ -32,7 +32,8 @@ typedef struct checker {
 
 static void tell(checker *k, ph_str path, const char *what)
 {
-    phial_index_event e = {PHIAL_INDEX_FAILED, {path.p, path.n}, {what, strlen(what)}};
+    phial_index_event e = {
+        .outcome = PHIAL_INDEX_FAILED, .path = {path.p, path.n}, .reason = {what, strlen(what)}};
     if (k->event)
         k->event(k->user, &e);
 }

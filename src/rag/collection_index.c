@@ -214,7 +214,8 @@ static phial_status next_task(void *user, ph_task *t, bool *more, phial_error *e
 
 static void tell(run *r, phial_index_outcome outcome, ph_str path, ph_str reason)
 {
-    phial_index_event e = {outcome, {path.p, path.n}, {reason.p, reason.n}};
+    phial_index_event e = {
+        .outcome = outcome, .path = {path.p, path.n}, .reason = {reason.p, reason.n}};
     if (r->o->event)
         r->o->event(r->o->user, &e);
 }
@@ -325,7 +326,14 @@ static phial_status end_failed(run *r, const ph_task *task, const ph_part *part,
             st = PHIAL_ERR_NO_MEMORY;
     }
     r->unnamed_failed = r->unnamed_failed || (record && part->name.len == 0);
-    tell(r, PHIAL_INDEX_FAILED, str_of(record ? &task->name : &task->path), str_of(&part->why));
+    if (r->o->event) {
+        ph_str path = str_of(record ? &task->name : &task->path), why = str_of(&part->why);
+        const phial_index_event e = {.outcome = PHIAL_INDEX_FAILED,
+                                     .path = {path.p, path.n},
+                                     .reason = {why.p, why.n},
+                                     .locked = part->locked};
+        r->o->event(r->o->user, &e);
+    }
     return st;
 }
 

@@ -61,6 +61,7 @@ typedef struct ph_part {
     bool last;
     ph_doc_outcome outcome;
     bool touch;        /* UNCHANGED, but its time is another */
+    bool locked;       /* FAILED for want of a password */
     ph_task_known now; /* hash, recipe, size, time of what was read */
     ph_buf name, format, title, author, language, notes, metadata, why;
 } ph_part;

@@ -509,6 +509,7 @@ phial_status ph_reader_run(ph_reader *r, const ph_task *task, ph_part_fn emit, v
     }
     if (st != PHIAL_OK) {
         r->part->outcome = PH_DOC_FAILED;
+        r->part->locked = st == PHIAL_ERR_LOCKED;
         ph_buf_add_str(&r->part->why, why.message);
     }
     return flush(r, true, err);
