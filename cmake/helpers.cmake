@@ -33,6 +33,7 @@ if(PHIAL_SANITIZE MATCHES "thread")
     add_custom_target(plain_helpers ALL
         COMMAND ${CMAKE_COMMAND} -S ${CMAKE_SOURCE_DIR} -B ${plain} -G ${CMAKE_GENERATOR}
             -DCMAKE_C_COMPILER=${CMAKE_C_COMPILER} -DCMAKE_BUILD_TYPE=Release
+            "-DCMAKE_C_FLAGS_RELEASE=-O2 -g"
             -DPHIAL_TESTS=OFF -DPHIAL_SANITIZE=
         COMMAND ${CMAKE_COMMAND} --build ${plain} --target ${names}
         COMMAND ${CMAKE_COMMAND} -E copy_if_different ${built} ${CMAKE_BINARY_DIR}
