@@ -1,5 +1,6 @@
-/* The console of `phial ask` as a person sees it, under a pseudo-terminal: questions that go on from
- * the last one, Ctrl-C, commands. With the small model of the repository, whose words are random.
+/* The console of `phial ask` as a person sees it, under a pseudo-terminal: questions that go on
+ * from the last one, Ctrl-C, commands. With the small model of the repository, whose words are
+ * random.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +35,8 @@ static int make_folder(void **state)
     const cli_result *r = cli_run(
         "cd $D && mkdir long && cp " TINY "/model.safetensors " TINY "/tokenizer.json long && sed "
         "'s/\"max_position_embeddings\": 256/\"max_position_embeddings\": 65536/' " TINY
-        "/config.json >long/config.json && printf '{\"_id\":\"fox\",\"text\":\"Ann saw a red fox in "
+        "/config.json >long/config.json && printf '{\"_id\":\"fox\",\"text\":\"Ann saw a red fox "
+        "in "
         "May.\"}\\n{\"_id\":\"hat\",\"text\":\"Ben had a red hat in June.\"}\\n' >a.jsonl && "
         "$PHIAL index a.phial --jsonl a.jsonl");
     if (r->code != 0)

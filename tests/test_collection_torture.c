@@ -1,7 +1,7 @@
 /* Memory runs out while documents are read, indexed, searched, checked, copied and asked: the n-th
  * allocation and all behind it fail, for n = 1, 2, 3, ... until everything passes. Each time there
- * is a status and a sentence, and the collection is whole: what was committed is there, and the next
- * run completes it. What SQLite and the helper programs allocate is theirs.
+ * is a status and a sentence, and the collection is whole: what was committed is there, and the
+ * next run completes it. What SQLite and the helper programs allocate is theirs.
  *
  * labels: slow
  * wrap: calloc realloc aligned_alloc
@@ -143,7 +143,8 @@ static void put_documents(void)
     assert_int_equal(mkdir(in_folder("docs/deep"), 0700), 0);
     put("docs/a.md", "# Rivers\n\nThe Nile is long.\n\n- one\n- two\n\n## Lakes\n\nBaikal.\n");
     put("docs/b.txt", "A plain text.\n\nWith two paragraphs about copper.\n");
-    put("docs/c.html", "<html><head><title>T</title></head><body><h1>H</h1><p>Glass.</body></html>");
+    put("docs/c.html",
+        "<html><head><title>T</title></head><body><h1>H</h1><p>Glass.</body></html>");
     put("docs/deep/d.c", "int main(void)\n{\n    return 0;\n}\n");
     put("docs/deep/e.fountain", "INT. HOUSE - DAY\n\nANNA\nHello.\n");
     put("docs/deep/f.txt", "Steamship Ilse left the harbour in 1911.\n");
@@ -333,8 +334,8 @@ typedef struct asking {
 static phial_status ask_twice(phial_asker *a, const asking *s, phial_error *err)
 {
     const phial_answer *answer = NULL;
-    phial_status st = phial_asker_ask(a, &answer, (phial_text){"Which panda crossed the river?", 30},
-                                      &s->g, err);
+    phial_status st =
+        phial_asker_ask(a, &answer, (phial_text){"Which panda crossed the river?", 30}, &s->g, err);
     if (st == PHIAL_OK) {
         assert_true(answer->n_passages > 0);
         st = phial_asker_ask(a, &answer, (phial_text){"And why?", 8}, &s->g, err);

@@ -197,8 +197,8 @@ static void test_scripts(void **state)
     assert_order(sample("ligatures_copy_paste.pdf"), ligatures);
 }
 
-/* Four pages in four directions, each with the word twice. Poppler's usual selection leaves out four
- * of the eight, read back to front as well one; none may be there more often. */
+/* Four pages in four directions, each with the word twice. Poppler's usual selection leaves out
+ * four of the eight, read back to front as well one; none may be there more often. */
 static void test_turned_arabic(void **state)
 {
     (void)state;
@@ -277,10 +277,10 @@ static void test_all_samples(void **state)
         phial_status failure = samples[i].sentence && strstr(samples[i].sentence, "password")
                                    ? PHIAL_ERR_LOCKED
                                    : PHIAL_ERR_BAD_INPUT;
-        bool as_wanted = samples[i].sentence ? d.status == failure &&
-                                                   strstr(d.err.message, samples[i].sentence) &&
-                                                   strstr(d.err.message, samples[i].name)
-                                             : d.status == PHIAL_OK && d.text.len > 0;
+        bool as_wanted = samples[i].sentence
+                             ? d.status == failure && strstr(d.err.message, samples[i].sentence) &&
+                                   strstr(d.err.message, samples[i].name)
+                             : d.status == PHIAL_OK && d.text.len > 0;
         if (!as_wanted)
             print_error("%s: status %d, '%s'\n", samples[i].name, (int)d.status, d.err.message);
         assert_true(as_wanted);
@@ -291,10 +291,10 @@ static void test_all_samples(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_report),      cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_two_columns), cmocka_unit_test(test_screenplay),
-        cmocka_unit_test(test_book),        cmocka_unit_test(test_scripts),
-        cmocka_unit_test(test_passwords),   cmocka_unit_test(test_all_samples),
+        cmocka_unit_test(test_report),        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_two_columns),   cmocka_unit_test(test_screenplay),
+        cmocka_unit_test(test_book),          cmocka_unit_test(test_scripts),
+        cmocka_unit_test(test_passwords),     cmocka_unit_test(test_all_samples),
         cmocka_unit_test(test_turned_arabic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,7 +159,8 @@ static void test_password_asked(void **state)
     assert_null(strstr(p.out, "openpassword"));
     assert_int_equal(pty_end(&p), 0);
     /* Ctrl-C instead of an answer leaves a terminal that echoes. */
-    start(&p, "trap : INT; $PHIAL index $D/l.phial $D/locked; echo exit $?; stty | tr -s ' ;' '\\n' | grep "
+    start(&p, "trap : INT; $PHIAL index $D/l.phial $D/locked; echo exit $?; stty | tr -s ' ;' "
+              "'\\n' | grep "
               "echo$; cat");
     assert_true(pty_expect(&p, "/locked/c.pdf (Enter leaves it out): "));
     pty_send(&p, "vi\x03");
@@ -186,8 +187,9 @@ static void test_names(void **state)
     r = cli_run("cd $D && $PHIAL index n.phial names --prune --json");
     assert_int_equal(number_of(r->out, "skipped"), 254);
     assert_int_equal(number_of(r->out, "pruned"), 0);
-    r = cli_run("cd $D && $PHIAL collection list n.phial --json >list.json && $PHIAL search n.phial "
-                "'text 255' -k 1 --json && $PHIAL collection check n.phial");
+    r = cli_run(
+        "cd $D && $PHIAL collection list n.phial --json >list.json && $PHIAL search n.phial "
+        "'text 255' -k 1 --json && $PHIAL collection check n.phial");
     assert_int_equal(r->code, 0);
     assert_non_null(strstr(r->out, "x\\\\xffy.txt"));
 }
@@ -196,7 +198,8 @@ static void test_links(void **state)
 {
     (void)state;
     const cli_result *r = cli_run(
-        "mkdir -p $D/loop/a/b && cd $D/loop && echo one >a/one.txt && ln -s .. a/b/up && ln -s self "
+        "mkdir -p $D/loop/a/b && cd $D/loop && echo one >a/one.txt && ln -s .. a/b/up && ln -s "
+        "self "
         "self && ln -s pong ping && ln -s ping pong && ln -s a/one.txt two.txt && ln -s nowhere "
         "lost && ln -s / root && mkfifo pipe && cd .. && timeout 60 $PHIAL index loop.phial loop "
         "--json");

@@ -246,9 +246,8 @@ static phial_status run(const ph_args *args, phial_error *err)
     ph_buf_init(&lines, 0);
     const char **paths = ph_alloc(args->n_positionals + 1, sizeof *paths, err);
     phial_index_options_default(&o);
-    phial_status st =
-        paths ? read_passwords(&lines, password_file, &passwords, &n_passwords, err)
-              : PHIAL_ERR_NO_MEMORY;
+    phial_status st = paths ? read_passwords(&lines, password_file, &passwords, &n_passwords, err)
+                            : PHIAL_ERR_NO_MEMORY;
     if (st == PHIAL_OK)
         st = read_options(args, &o, paths, passwords, n_passwords, &tokenizer, err);
     if (st == PHIAL_OK)
