@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "phial/embed.h"
 #include "phial/error.h"
 #include "phial/text.h"
 #include "phial/tokenizer.h"
@@ -111,10 +112,18 @@ PHIAL_API phial_status phial_collection_remove(phial_collection *collection, phi
  */
 
 typedef enum phial_search_mode {
-    PHIAL_SEARCH_HYBRID = 0, /* the default; lexical where a collection has no vectors */
+    PHIAL_SEARCH_HYBRID = 0, /* the default; lexical where a collection has no vectors, or no
+                                embedder is given */
     PHIAL_SEARCH_LEXICAL = 1,
-    PHIAL_SEARCH_DENSE = 2
+    PHIAL_SEARCH_DENSE = 2 /* needs vectors and the embedder */
 } phial_search_mode;
+
+/* How vectors are compared. */
+typedef enum phial_metric {
+    PHIAL_METRIC_COSINE = 0,
+    PHIAL_METRIC_L2 = 1, /* the score is minus the squared distance */
+    PHIAL_METRIC_IP = 2  /* inner product */
+} phial_metric;
 
 typedef struct phial_search_options {
     size_t size; /* set by phial_search_options_default() */
@@ -123,6 +132,16 @@ typedef struct phial_search_options {
     const char *doc_glob; /* only documents whose name matches (* any bytes, ? one, [a-z]); exact:
                              the same ranking, others left out. NULL: all */
     bool by_doc;          /* at most one hit a document, its best chunk */
+    /* Vectors (phial/vectors.h). */
+    phial_embedder *embedder; /* makes the query's vector; borrowed; the collection's own, else
+                                 ARGUMENT with the reason */
+    phial_metric metric;
+    bool exact; /* the true nearest vectors, always; otherwise very large collections are searched
+                   so that 95 of 100 are found */
+    double dense_share; /* hybrid: weight of vectors, 0 .. 1; negative (default): as chosen for this
+                           collection */
+    double diversity;   /* 0 (default) .. 1: how much a hit loses for being like one before it
+                           (maximal marginal relevance); needs vectors */
 } phial_search_options;
 
 PHIAL_API void phial_search_options_default(phial_search_options *options);
@@ -149,6 +168,8 @@ PHIAL_API phial_status phial_collection_search(phial_collection *collection, phi
 PHIAL_API phial_status phial_collection_chunks(phial_collection *collection, phial_hits **out,
                                                const int64_t *ids, size_t n, phial_error *err);
 PHIAL_API size_t phial_hits_count(const phial_hits *hits);
+/* What the search was: HYBRID only if words and vectors were asked. */
+PHIAL_API phial_search_mode phial_hits_mode(const phial_hits *hits);
 PHIAL_API const phial_hit *phial_hits_at(const phial_hits *hits, size_t i); /* best first */
 PHIAL_API void phial_hits_free(phial_hits *hits);
 
