@@ -220,10 +220,11 @@ typedef struct phial_check_result {
     uint64_t n_documents, n_damaged;
     bool index_fine; /* the full-text index says what the texts say */
     bool index_rebuilt;
+    uint64_t n_vectors, n_bad_vectors;
 } phial_check_result;
 
-/* Reads everything: the database's own structure, each document against its checksum, the index
- * against the texts. What is wrong is told as FAILED events, a document's by its name. With rebuild
+/* Reads everything: the database's own structure, each document and each vector against its
+ * checksum, the index against the texts. What is wrong is told as FAILED events, a document's by its name. With rebuild
  * (the collection is open for writing) the index is made again. OK if it could be checked: look at
  * the result. */
 PHIAL_API phial_status phial_collection_check(phial_collection *collection, bool rebuild,

@@ -388,20 +388,12 @@ static phial_status fit_whitening(phial_collection *c, const ph_vector_set *set,
 static phial_status read_set(phial_collection *c, int64_t id, ph_vector_set *set, int64_t *n_all,
                              phial_error *err)
 {
-    sqlite3_stmt *s;
-    bool row = false;
     *set = (ph_vector_set){0};
     phial_status st = ph_tx_begin(c, false, err);
     if (st == PHIAL_OK)
         st = ph_vector_set_read(c, id, set, err);
     if (st == PHIAL_OK)
-        st = ph_sql_get(c, PH_SQL_VECTORS_COUNT, &s, err);
-    if (st == PHIAL_OK) {
-        sqlite3_bind_int64(s, 1, id);
-        st = ph_sql_step(c, s, &row, err);
-        *n_all = st == PHIAL_OK && row ? sqlite3_column_int64(s, 0) : 0;
-        sqlite3_reset(s);
-    }
+        st = ph_vectors_count(c, id, n_all, err);
     ph_tx_rollback(c);
     return st;
 }
@@ -533,15 +525,7 @@ phial_status phial_collection_get_vectors(phial_collection *c, phial_vectors_inf
     if (st == PHIAL_OK)
         st = ph_dense_set(c, &set, err);
     if (st == PHIAL_OK && set) {
-        sqlite3_stmt *s;
-        bool row = false;
-        st = ph_sql_get(c, PH_SQL_VECTORS_COUNT, &s, err);
-        if (st == PHIAL_OK) {
-            sqlite3_bind_int64(s, 1, set->id);
-            st = ph_sql_step(c, s, &row, err);
-            n = st == PHIAL_OK && row ? sqlite3_column_int64(s, 0) : 0;
-            sqlite3_reset(s);
-        }
+        st = ph_vectors_count(c, set->id, &n, err);
         if (st == PHIAL_OK)
             st = count_waiting(c, "vectors_through", &own.n_waiting, err);
         if (st == PHIAL_OK)

@@ -35,6 +35,11 @@ phial_search_mode phial_hits_mode(const phial_hits *hits)
     return hits->mode;
 }
 
+phial_hit *ph_hits_list(phial_hits *hits)
+{
+    return hits->list;
+}
+
 const phial_hit *phial_hits_at(const phial_hits *hits, size_t i)
 {
     return i < hits->n ? &hits->list[i] : NULL;
@@ -128,6 +133,7 @@ static phial_status make_hits(phial_collection *c, const ph_scored *list, size_t
         };
     }
     hits->n = n;
+    hits->mode = PHIAL_SEARCH_LEXICAL;
     ph_free(places);
     if (st == PHIAL_OK)
         *out = hits;

@@ -21,8 +21,9 @@
 #define QUERIES_LEAST 20
 #define WORDS_LEAST   6
 #define QUERY_BYTES   400
+#define STRETCH       150 /* bytes of words where there is no sentence */
 #define RANKS_SEEN    100
-#define NEARLY        0.004 /* of the mean gain */
+#define NEARLY        0.004 /* of a query's gain; 200 queries hardly tell less apart */
 
 /* Without a measurement. */
 #define SHARE_EMBEDDING 0.5
@@ -76,7 +77,20 @@ static size_t count_words(ph_str s)
     return n;
 }
 
-/* A sentence from the middle of the chunk; empty if there is none of a question's length. */
+/* Words in a row from anywhere, where no sentence is of a question's length. */
+static ph_str pick_words(tuner *t, ph_str text)
+{
+    size_t from = text.n > STRETCH ? (size_t)ph_rng_below(&t->rng, text.n - STRETCH) : 0;
+    while (from > 0 && from < text.n && text.p[from - 1] != ' ' && text.p[from - 1] != '\n')
+        from++;
+    size_t to = text.n - from > STRETCH ? from + STRETCH : text.n;
+    while (to < text.n && to > from && text.p[to] != ' ' && text.p[to] != '\n')
+        to--;
+    ph_str words = {text.p + from, to - from};
+    return count_words(words) >= WORDS_LEAST ? words : (ph_str){"", 0};
+}
+
+/* A sentence of the chunk that is as long as a question; empty: there is nothing to ask. */
 static ph_str pick_sentence(tuner *t, ph_str text)
 {
     ph_str found[64];
@@ -88,7 +102,7 @@ static ph_str pick_sentence(tuner *t, ph_str text)
             found[n++] = one;
         from = to;
     }
-    return n > 0 ? found[ph_rng_below(&t->rng, n)] : (ph_str){"", 0};
+    return n > 0 ? found[ph_rng_below(&t->rng, n)] : pick_words(t, text);
 }
 
 static void leave_out(ph_scored *list, size_t *n, int64_t chunk)
@@ -167,12 +181,15 @@ static phial_status ask_one(tuner *t, const doc *d, phial_error *err)
 static ph_fusion best_of(const tuner *t, bool language_model)
 {
     size_t best = 0;
+    double most = 0;
     if (t->n_asked < QUERIES_LEAST)
         return (ph_fusion){false, language_model ? SHARE_LANGUAGE : SHARE_EMBEDDING};
-    for (size_t i = 1; i < N_CHOICES; i++) {
-        double more = (t->gains[i] - t->gains[best]) / (double)t->n_asked;
+    for (size_t i = 0; i < N_CHOICES; i++)
+        most = t->gains[i] > most ? t->gains[i] : most;
+    for (size_t i = 0; i < N_CHOICES; i++) {
+        double less = NEARLY * (double)t->n_asked;
         bool evener = fabs(choices[i].dense - .5) < fabs(choices[best].dense - .5);
-        if (more > (evener ? -NEARLY : 0))
+        if (t->gains[i] >= most - less && (t->gains[best] < most - less || evener))
             best = i;
     }
     return choices[best];

@@ -461,6 +461,22 @@ phial_status ph_vector_get(phial_collection *c, int64_t chunk, const ph_vector_s
     return st;
 }
 
+phial_status ph_vectors_count(phial_collection *c, int64_t embedder, int64_t *n, phial_error *err)
+{
+    sqlite3_stmt *s;
+    bool row = false;
+    *n = 0;
+    phial_status st = ph_sql_get(c, PH_SQL_VECTORS_COUNT, &s, err);
+    if (st != PHIAL_OK)
+        return st;
+    sqlite3_bind_int64(s, 1, embedder);
+    st = ph_sql_step(c, s, &row, err);
+    if (st == PHIAL_OK && row)
+        *n = sqlite3_column_int64(s, 0);
+    sqlite3_reset(s);
+    return st;
+}
+
 /* --- texts --- */
 
 static phial_status add_title(phial_collection *c, int64_t doc, ph_buf *out, phial_error *err)

@@ -84,6 +84,8 @@ phial_status ph_vector_put(phial_collection *c, int64_t chunk, int64_t embedder,
 phial_status ph_vector_get(phial_collection *c, int64_t chunk, const ph_vector_set *set, float *out,
                            bool *there, phial_error *err);
 
+phial_status ph_vectors_count(phial_collection *c, int64_t embedder, int64_t *n, phial_error *err);
+
 /* Appends what of a chunk is embedded: title, headings, text, a line each. */
 phial_status ph_vector_text(phial_collection *c, int64_t chunk, ph_buf *out, phial_error *err);
 
