@@ -186,7 +186,7 @@ static phial_status read_wave(embed_run *r, phial_error *err)
 /* The fault of a text, not of the embedder or the machine. */
 static bool is_texts_fault(phial_status st)
 {
-    return st == PHIAL_ERR_NUMERIC || st == PHIAL_ERR_BAD_INPUT || st == PHIAL_ERR_LIMIT;
+    return st == PHIAL_ERR_NUMERIC || st == PHIAL_ERR_BAD_INPUT;
 }
 
 static phial_status tell_failure(embed_run *r, size_t i, const char *why, phial_error *err)

@@ -63,7 +63,7 @@ static phial_status encode_query(reranker *r, phial_text query, phial_error *err
         st = ph_buf_status(&b, err);
     if (st == PHIAL_OK)
         st = encode(r, b.data, b.len, &ids, &r->n_query, err);
-    if (st == PHIAL_OK && r->n_query <= r->n_between)
+    if (st == PHIAL_OK && (query.n == 0 || r->n_query <= r->n_between))
         st = ph_err_set(err, PHIAL_ERR_ARGUMENT, "re-ranking: the query has no tokens");
     if (st == PHIAL_OK && r->n_query + 16 > r->n_ctx)
         st = ph_err_set(err, PHIAL_ERR_CONTEXT_FULL,
