@@ -45,6 +45,9 @@ static const ph_positional positionals[] = {
 
 static const ph_cmd_example examples[] = {
     {"phial collection export notes.phial friend.phial", "to give away"},
+    {"phial index notes.phial --embedder all-MiniLM-L6-v2 && phial collection export notes.phial "
+     "--npy vectors.npy --ids vectors.jsonl",
+     "its vectors, for NumPy or FAISS"},
     {0},
 };
 

@@ -617,6 +617,9 @@ phial_status phial_collection_open_embedder(phial_collection *c, phial_embedder 
         return why.status;
     }
     st = phial_embedder_open(out, path ? path : found, &o, err);
+    if (st == PHIAL_ERR_ARGUMENT) /* it cannot do what the collection's does */
+        ph_err_context(err, st, "%s: not the embedder that its vectors were made by (%s)", c->path,
+                       set->name);
     if (st == PHIAL_OK)
         st = ph_vector_set_same(c, set, *out, err);
     if (st != PHIAL_OK) {
