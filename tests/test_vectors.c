@@ -797,11 +797,16 @@ static void test_lies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_beside_brute_force), cmocka_unit_test(test_own_text),
-        cmocka_unit_test(test_hybrid),             cmocka_unit_test(test_join),
-        cmocka_unit_test(test_thinning),           cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_kill),               cmocka_unit_test(test_other_embedder),
-        cmocka_unit_test(test_long_and_old),       cmocka_unit_test(test_images),
+        cmocka_unit_test(test_beside_brute_force),
+        cmocka_unit_test(test_own_text),
+        cmocka_unit_test(test_hybrid),
+        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_thinning),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_other_embedder),
+        cmocka_unit_test(test_long_and_old),
+        cmocka_unit_test(test_images),
         cmocka_unit_test(test_lies),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

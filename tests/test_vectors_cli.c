@@ -82,10 +82,15 @@ static void test_no_tokenizer(void **state)
 static void test_search(void **state)
 {
     (void)state;
-    static const char *const modes[] = {
-        "",          "--mode dense",   "--mode dense --metric l2 --exact", "--mode dense --metric ip",
-        "--exact",   "--diversity .3", "--dense-share 1",                  "--filter 'doc=*o*'",
-        "--mode lexical"};
+    static const char *const modes[] = {"",
+                                        "--mode dense",
+                                        "--mode dense --metric l2 --exact",
+                                        "--mode dense --metric ip",
+                                        "--exact",
+                                        "--diversity .3",
+                                        "--dense-share 1",
+                                        "--filter 'doc=*o*'",
+                                        "--mode lexical"};
     make_notes();
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         char line[300];
@@ -204,9 +209,12 @@ static void test_ask(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_index),         cmocka_unit_test(test_no_tokenizer),
-        cmocka_unit_test(test_search),        cmocka_unit_test(test_embedder_gone),
-        cmocka_unit_test(test_reembed_and_export), cmocka_unit_test(test_ask),
+        cmocka_unit_test(test_index),
+        cmocka_unit_test(test_no_tokenizer),
+        cmocka_unit_test(test_search),
+        cmocka_unit_test(test_embedder_gone),
+        cmocka_unit_test(test_reembed_and_export),
+        cmocka_unit_test(test_ask),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -42,8 +42,7 @@ static bool use(void *arg)
     phial_rerank_options_default(&ro);
     ro.session = s->session;
     ro.tokenizer = s->tokenizer;
-    phial_status st =
-        phial_collection_open(&c, s->collection, PHIAL_COLLECTION_WRITE, &why);
+    phial_status st = phial_collection_open(&c, s->collection, PHIAL_COLLECTION_WRITE, &why);
     if (st == PHIAL_OK && embed(c, s, &why, &st))
         st = phial_collection_search(c, &hits, query, &o, &why);
     if (st == PHIAL_OK)

@@ -224,9 +224,9 @@ typedef struct phial_check_result {
 } phial_check_result;
 
 /* Reads everything: the database's own structure, each document and each vector against its
- * checksum, the index against the texts. What is wrong is told as FAILED events, a document's by its name. With rebuild
- * (the collection is open for writing) the index is made again. OK if it could be checked: look at
- * the result. */
+ * checksum, the index against the texts. What is wrong is told as FAILED events, a document's by
+ * its name. With rebuild (the collection is open for writing) the index is made again. OK if it
+ * could be checked: look at the result. */
 PHIAL_API phial_status phial_collection_check(phial_collection *collection, bool rebuild,
                                               void (*event)(void *user,
                                                             const phial_index_event *event),

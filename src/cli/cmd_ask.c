@@ -56,9 +56,9 @@ static phial_status open_asker(job *j, phial_error *err)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "option --filter: it can be doc=GLOB");
     o.search.doc_glob = filter ? filter + 4 : NULL;
     o.search.diversity = ph_args_double(args, "diversity");
-    phial_status st = ph_vectors_open_asker(&j->embedder, j->collection,
-                                            ph_args_str(args, "embedder"), o.search.mode,
-                                            ph_args_given(args, "mode"), err);
+    phial_status st =
+        ph_vectors_open_asker(&j->embedder, j->collection, ph_args_str(args, "embedder"),
+                              o.search.mode, ph_args_given(args, "mode"), err);
     if (st != PHIAL_OK)
         return st;
     o.search.embedder = j->embedder;

@@ -55,10 +55,9 @@ static phial_status run(const ph_args *args, phial_error *err)
         st = show(&result, damage, err);
     else
         ph_json_free(damage);
-    if (st == PHIAL_OK &&
-        (result.n_damaged > 0 || !result.index_fine || result.n_bad_vectors > 0))
+    if (st == PHIAL_OK && (result.n_damaged > 0 || !result.index_fine || result.n_bad_vectors > 0))
         st = ph_err_set(err, PHIAL_ERR_BAD_INPUT, "%s: is damaged%s", ph_args_positional(args, 0),
-                        result.n_damaged > 0  ? ""
+                        result.n_damaged > 0 ? ""
                         : !result.index_fine ? "; --rebuild makes the full-text index anew"
                                              : "; phial collection reembed makes the vectors anew");
     phial_collection_close(c);

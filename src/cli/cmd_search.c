@@ -10,7 +10,7 @@
 #include "cli/args.h"
 #include "cli/cli_io.h"
 #include "cli/collection_view.h"
-#include "cli/rerank.h"
+#include "cli/rerank_view.h"
 #include "cli/vector_opts.h"
 #include "rag/ingest_jsonl.h"
 

@@ -477,6 +477,24 @@ phial_status ph_vectors_count(phial_collection *c, int64_t embedder, int64_t *n,
     return st;
 }
 
+phial_status ph_vectors_waiting(phial_collection *c, const char *mark, uint64_t *n,
+                                phial_error *err)
+{
+    sqlite3_stmt *s;
+    bool row = false;
+    int64_t through = 0;
+    phial_status st = ph_setting_get(c, mark, &through, 0, err);
+    if (st == PHIAL_OK)
+        st = ph_sql_get(c, PH_SQL_CHUNKS_COUNT_FROM, &s, err);
+    if (st != PHIAL_OK)
+        return st;
+    sqlite3_bind_int64(s, 1, through);
+    st = ph_sql_step(c, s, &row, err);
+    *n = st == PHIAL_OK && row ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+    sqlite3_reset(s);
+    return st;
+}
+
 /* --- texts --- */
 
 static phial_status add_title(phial_collection *c, int64_t doc, ph_buf *out, phial_error *err)

@@ -84,6 +84,9 @@ phial_status ph_vector_put(phial_collection *c, int64_t chunk, int64_t embedder,
 phial_status ph_vector_get(phial_collection *c, int64_t chunk, const ph_vector_set *set, float *out,
                            bool *there, phial_error *err);
 
+/* Chunks from the one on that the setting `mark` names. */
+phial_status ph_vectors_waiting(phial_collection *c, const char *mark, uint64_t *n,
+                                phial_error *err);
 phial_status ph_vectors_count(phial_collection *c, int64_t embedder, int64_t *n, phial_error *err);
 
 /* Appends what of a chunk is embedded: title, headings, text, a line each. */

@@ -145,14 +145,13 @@ static phial_status tell_cost(reranker *r, size_t n, phial_error *err)
     size_t probe = r->starts[1] - r->n_query;
     probe = probe < PROBE_TOKENS ? probe : PROBE_TOKENS;
     uint64_t began = ph_clock_ns();
-    phial_status st =
-        probe > 0 ? phial_session_sync(r->o->session, r->ids, probe, err) : PHIAL_OK;
+    phial_status st = probe > 0 ? phial_session_sync(r->o->session, r->ids, probe, err) : PHIAL_OK;
     if (st != PHIAL_OK)
         return st;
     size_t fresh = probe - phial_session_n_reused(r->o->session);
-    cost.est_seconds = fresh > 0 ? (double)(ph_clock_ns() - began) * 1e-9 / (double)fresh *
-                                       (double)cost.n_tokens
-                                 : 0;
+    cost.est_seconds =
+        fresh > 0 ? (double)(ph_clock_ns() - began) * 1e-9 / (double)fresh * (double)cost.n_tokens
+                  : 0;
     if (r->o->cost && !r->o->cost(r->o->user, &cost))
         return ph_err_set(err, PHIAL_ERR_CANCELLED, "re-ranking was not wanted");
     return PHIAL_OK;
@@ -205,9 +204,10 @@ phial_status phial_hits_rerank(phial_hits *hits, phial_text query,
     size_t n = phial_hits_count(hits);
     n = n < options->n ? n : options->n;
     if (options->size != sizeof *options || !options->session || !options->tokenizer)
-        return ph_err_set(err, PHIAL_ERR_ARGUMENT,
-                          "re-ranking needs options that phial_rerank_options_default() has filled, "
-                          "with a session and a tokenizer");
+        return ph_err_set(
+            err, PHIAL_ERR_ARGUMENT,
+            "re-ranking needs options that phial_rerank_options_default() has filled, "
+            "with a session and a tokenizer");
     phial_status st = n > 1 ? rerank(&r, ph_hits_list(hits), n, query, err) : PHIAL_OK;
     phial_encoder_free(r.encoder);
     ph_free(r.query);

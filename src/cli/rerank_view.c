@@ -1,5 +1,5 @@
-/* Contract in rerank.h. */
-#include "cli/rerank.h"
+/* Contract in rerank_view.h. */
+#include "cli/rerank_view.h"
 
 #include "base/mem.h"
 #include "cli/cli_io.h"

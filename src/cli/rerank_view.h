@@ -1,6 +1,6 @@
 /* Search results looked at by a language model. */
-#ifndef PH_CLI_RERANK_H
-#define PH_CLI_RERANK_H
+#ifndef PH_CLI_RERANK_VIEW_H
+#define PH_CLI_RERANK_VIEW_H
 
 #include "cli/args.h"
 #include "phial/vectors.h"
@@ -13,11 +13,12 @@
      .max_int = 1000,                                                                              \
      .help = "put the first N in order of how well a language model can guess the query from "     \
              "them; tells first what that costs"},                                                 \
-    {                                                                                              \
-        .name = "model", .letter = 'm', .kind = PH_OPT_STRING, .arg = "MODEL",                     \
-        .help = "with --rerank: the model; without it nano, where it is installed",                \
-        .env = "PHIAL_MODEL"                                                                       \
-    }
+        {.name = "model",                                                                          \
+         .letter = 'm',                                                                            \
+         .kind = PH_OPT_STRING,                                                                    \
+         .arg = "MODEL",                                                                           \
+         .help = "with --rerank: the model; without it nano, where it is installed",               \
+         .env = "PHIAL_MODEL"}
 
 typedef struct ph_reranker ph_reranker;
 
