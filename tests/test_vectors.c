@@ -147,6 +147,48 @@ static void test_beside_brute_force(void **state)
     phial_embedder_close(e);
 }
 
+/* A collection that seems large is searched over bits, or exactly, and rows are fetched from it. */
+static void test_large(void **state)
+{
+    (void)state;
+    static const char query[] = "people find oil in the water";
+    phial_embedder *e = open_embedder(BERT, PHIAL_POOL_AUTO, false);
+    float v[24];
+    put_records("g.jsonl", 0, 400, 1);
+    index_texts("g.phial", "g.jsonl", 0);
+    embed_all("g.phial", e, PHIAL_WHITEN_NONE);
+    sql("g.phial", "UPDATE settings SET value=5000000 WHERE name='next_chunk'");
+    const phial_text text = {query, sizeof query - 1};
+    ok(phial_embed(e, v, NULL, &text, 1, PHIAL_EMBED_QUERY, NULL, &err));
+    exported x = take_out("g.phial", false);
+    phial_collection *c = open_as("g.phial", PHIAL_COLLECTION_READ);
+    for (int i = 0; i < 6; i++) {
+        phial_search_options o;
+        phial_hits *exact = NULL, *hits = NULL;
+        size_t found = 0;
+        phial_search_options_default(&o);
+        o.mode = PHIAL_SEARCH_DENSE;
+        o.embedder = e;
+        o.metric = (phial_metric)(i % 3);
+        o.k = 20;
+        o.doc_glob = i < 3 ? NULL : "d1*";
+        o.exact = true;
+        ok(search_for(c, &exact, query, &o));
+        compare_with_all(&x, v, o.metric, o.doc_glob ? "d1" : "d", exact, o.k);
+        o.exact = false;
+        ok(search_for(c, &hits, query, &o));
+        assert_int_equal(phial_hits_count(hits), 20);
+        for (size_t h = 0; h < 400; h++)
+            found += phial_hits_at(hits, h / 20)->chunk == phial_hits_at(exact, h % 20)->chunk;
+        assert_true(found >= 17);
+        phial_hits_free(exact);
+        phial_hits_free(hits);
+    }
+    phial_collection_close(c);
+    put_away(&x);
+    phial_embedder_close(e);
+}
+
 /* A whitened search of a passage's own text finds the passage. */
 static void test_own_text(void **state)
 {
@@ -798,6 +840,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_beside_brute_force),
+        cmocka_unit_test(test_large),
         cmocka_unit_test(test_own_text),
         cmocka_unit_test(test_hybrid),
         cmocka_unit_test(test_join),

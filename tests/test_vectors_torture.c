@@ -1,6 +1,7 @@
 /* Vectors while memory runs out: the n-th allocation fails, for n = 1, 2, 3, ... until everything
  * passes. Each time there is a status, a sentence, no leak, and a collection that is whole.
  *
+ * labels: slow
  * wrap: calloc realloc aligned_alloc
  */
 #include "vectors_util.h"

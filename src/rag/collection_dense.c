@@ -18,6 +18,9 @@
 
 #define N_METRICS   3
 #define POOL_FLOATS ((uint64_t)4 << 20) /* rows times dimensions from which threads pay */
+#define KEEP_FLOATS                                                                                \
+    ((uint64_t)64 << 20) /* up to which an image has the rows too: faster to read than             \
+                            the collection's, but as much again on the disk */
 
 typedef struct image {
     ph_vindex *index;
@@ -274,11 +277,12 @@ static phial_status open_image(phial_collection *c, phial_metric metric, bool ex
     phial_status st = choose_kind(c, exact, &o.kind, err);
     if (st == PHIAL_OK)
         st = ph_setting_get(c, "next_chunk", &next, 1, err);
-    if (st == PHIAL_OK && !d->pool && next > 0 && (uint64_t)next * d->set.dim > POOL_FLOATS)
+    if (st == PHIAL_OK && !d->pool && next > 0 && (uint64_t)next > POOL_FLOATS / d->set.dim)
         st = ph_pool_new(&d->pool, 0, err);
     o.metric = metric_of(metric);
     o.dim = d->set.dim;
-    o.keep_rows = d->set.whitening != NULL; /* otherwise they are in the collection */
+    /* Whitened rows are nowhere else. */
+    o.keep_rows = d->set.whitening || (next > 0 && (uint64_t)next <= KEEP_FLOATS / d->set.dim);
     o.source = source_of(d);
     o.pool = d->pool;
     if (st == PHIAL_OK)

@@ -211,7 +211,7 @@ static phial_status document_of(phial_collection *c, int64_t chunk, int64_t *doc
     sqlite3_bind_int64(s, 1, chunk);
     st = ph_sql_step(c, s, &row, err);
     if (st == PHIAL_OK && !row)
-        st = ph_damaged(c, "the full-text index names a chunk that is not there", err);
+        st = ph_damaged(c, "an index names a chunk that is not there", err);
     *doc = st == PHIAL_OK ? sqlite3_column_int64(s, 0) >> PH_PAGES_BITS : 0;
     sqlite3_reset(s);
     return st;
