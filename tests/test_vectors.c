@@ -713,6 +713,19 @@ static void test_images(void **state)
     expect_hit("i.phial", e, want, false);
     expect_hit("i2.phial", e, left, false);
 
+    /* What is removed is not found, though the image had it. */
+    c = open_as("i2.phial", PHIAL_COLLECTION_WRITE);
+    phial_hits *gone = NULL;
+    ok(phial_collection_chunks(c, &gone, &left[0], 1, &err));
+    ok(phial_collection_remove(c, phial_hits_at(gone, 0)->doc, &err));
+    phial_hits_free(gone);
+    phial_collection_close(c);
+    for (int i = 0; i < 4; i++)
+        left[i] = left[i + 1];
+    int64_t now[5];
+    expect_hit("i2.phial", e, now, true);
+    assert_memory_equal(now, left, 4 * sizeof *now);
+
     /* Nowhere to keep one. */
     clear_cache();
     snprintf(line, sizeof line, "echo >%s", in_folder("cache"));

@@ -101,7 +101,7 @@ static inline phial_vectors_result embed_all(const char *collection, phial_embed
 
 static inline phial_vectors_info info_of(phial_collection *c)
 {
-    phial_vectors_info info = {.size = sizeof info};
+    phial_vectors_info info = {.size = sizeof info, .count = true};
     ok(phial_collection_get_vectors(c, &info, &err));
     return info;
 }

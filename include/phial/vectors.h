@@ -45,6 +45,7 @@ PHIAL_API const char *phial_whiten_name(phial_whiten whiten);
 
 typedef struct phial_vectors_info {
     size_t size;     /* set by the caller: sizeof */
+    bool count;      /* set by the caller: n_vectors is wanted, for which all are gone through */
     bool present;    /* the collection has an embedder; else all below is 0 or empty */
     phial_text name; /* the embedder's file or folder; any bytes; borrowed until the collection is
                         used again */
@@ -59,7 +60,7 @@ typedef struct phial_vectors_info {
     bool fusion_by_ranks; /* hybrid: by ranks, or by scores as shares of their range */
     double dense_share;   /* hybrid: weight of vectors, 0 .. 1 */
     bool fusion_measured; /* these were chosen by measurement on this collection */
-    uint64_t n_vectors;   /* of this embedder */
+    uint64_t n_vectors;   /* of this embedder; 0 unless they were to be counted */
     uint64_t n_waiting;   /* chunks that no call of phial_collection_embed() has come to */
     bool remaking;        /* vectors that shall take the place of these are half made */
 } phial_vectors_info;

@@ -216,8 +216,10 @@ static phial_status embed_singly(embed_run *r, phial_error *err)
     size_t n_failed = 0;
     phial_error why = {0};
     for (size_t i = 0; i < r->n && st == PHIAL_OK; i++) {
+        phial_embed_stats stats = {.size = sizeof stats};
         st = phial_embed(r->e, r->vectors + i * r->dim, &r->n_parts[i], &r->texts[i], 1,
-                         PHIAL_EMBED_PASSAGE, NULL, &why);
+                         PHIAL_EMBED_PASSAGE, &stats, &why);
+        r->result->n_tokens += stats.n_tokens;
         r->failed[i] = is_texts_fault(st);
         n_failed += r->failed[i];
         if (r->failed[i]) {

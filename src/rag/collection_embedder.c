@@ -9,14 +9,14 @@
 phial_status phial_collection_get_vectors(phial_collection *c, phial_vectors_info *info,
                                           phial_error *err)
 {
-    phial_vectors_info own = {.size = info->size};
+    phial_vectors_info own = {.size = info->size, .count = info->count};
     const ph_vector_set *set = NULL;
     int64_t next = 0, n = 0;
     phial_status st = ph_tx_begin(c, false, err);
     if (st == PHIAL_OK)
         st = ph_dense_set(c, &set, err);
     if (st == PHIAL_OK && set) {
-        st = ph_vectors_count(c, set->id, &n, err);
+        st = info->count ? ph_vectors_count(c, set->id, &n, err) : PHIAL_OK;
         if (st == PHIAL_OK)
             st = ph_vectors_waiting(c, "vectors_through", &own.n_waiting, err);
         if (st == PHIAL_OK)
