@@ -339,7 +339,7 @@ static void test_strangers(void **state)
     copy_file("h.phial", "h2.phial");
     sql("h2.phial", "PRAGMA user_version=2000");
     assert_int_equal(open_status("h2.phial", PHIAL_COLLECTION_READ), PHIAL_ERR_UNSUPPORTED);
-    sql("h2.phial", "PRAGMA user_version=1001; CREATE TABLE later(x)");
+    sql("h2.phial", "PRAGMA user_version=1002; CREATE TABLE later(x)");
     assert_int_equal(open_status("h2.phial", PHIAL_COLLECTION_READ), PHIAL_OK);
     assert_int_equal(open_status("h2.phial", PHIAL_COLLECTION_WRITE), PHIAL_ERR_UNSUPPORTED);
 }

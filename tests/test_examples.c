@@ -33,6 +33,8 @@ static int make_folder(void **state)
         return -1;
     snprintf(line, sizeof line, "%s:%s", PHIAL_BUILD_DIR, getenv("PATH"));
     setenv("PATH", line, 1);
+    snprintf(line, sizeof line, "%s/cache", folder);
+    setenv("XDG_CACHE_HOME", line, 1);
     shell("printf 'Two notes.\\nAnd one more.\\n' | tee notes.txt prompt.txt >a");
     shell("echo 15496 995 >ids.txt");
     shell("printf '{\"id\":\"a\",\"prompt\":\"The panda\"}\\n{\"ids\":[15496,995],\"n\":4}\\n' "

@@ -253,7 +253,9 @@ static void bad_rows_are_refused(void **state)
     static const ph_vindex_options bad[] = {
         {.kind = "pyramid", .dim = 8},
         {.kind = "flat", .dim = 0},
-        {.kind = "flat", .dim = PH_VINDEX_MAX_DIM + 1},
+        {.kind = "flat", .dim = PH_VINDEX_FLAT_DIM + 1},
+        {.kind = "int8", .dim = PH_VINDEX_MAX_DIM + 1},
+        {.kind = "bits", .dim = PH_VINDEX_MAX_DIM + 1},
         {.kind = "flat", .dim = 8, .metric = PH_VINDEX_N_METRICS},
         {.kind = "flat", .dim = 8, .segment_rows = 128},
         {.kind = "flat", .dim = 8, .segment_rows = 300},

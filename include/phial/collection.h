@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "phial/embed.h"
 #include "phial/error.h"
 #include "phial/text.h"
 #include "phial/tokenizer.h"
@@ -112,10 +113,18 @@ PHIAL_API phial_status phial_collection_remove(phial_collection *collection, phi
  */
 
 typedef enum phial_search_mode {
-    PHIAL_SEARCH_HYBRID = 0, /* the default; lexical where a collection has no vectors */
+    PHIAL_SEARCH_HYBRID = 0, /* the default; lexical where a collection has no vectors, or no
+                                embedder is given */
     PHIAL_SEARCH_LEXICAL = 1,
-    PHIAL_SEARCH_DENSE = 2
+    PHIAL_SEARCH_DENSE = 2 /* needs vectors and the embedder */
 } phial_search_mode;
+
+/* How vectors are compared. */
+typedef enum phial_metric {
+    PHIAL_METRIC_COSINE = 0,
+    PHIAL_METRIC_L2 = 1, /* the score is minus the squared distance */
+    PHIAL_METRIC_IP = 2  /* inner product */
+} phial_metric;
 
 typedef struct phial_search_options {
     size_t size; /* set by phial_search_options_default() */
@@ -124,6 +133,16 @@ typedef struct phial_search_options {
     const char *doc_glob; /* only documents whose name matches (* any bytes, ? one, [a-z]); exact:
                              the same ranking, others left out. NULL: all */
     bool by_doc;          /* at most one hit a document, its best chunk */
+    /* Vectors (phial/vectors.h). */
+    phial_embedder *embedder; /* makes the query's vector; borrowed; the collection's own, else
+                                 ARGUMENT with the reason */
+    phial_metric metric;
+    bool exact; /* the true nearest vectors, always; otherwise very large collections are searched
+                   so that 95 of 100 are found */
+    double dense_share; /* hybrid: weight of vectors, 0 .. 1; negative (default): as chosen for this
+                           collection */
+    double diversity;   /* 0 (default) .. 1: how much a hit loses for being like one before it
+                           (maximal marginal relevance); needs vectors */
 } phial_search_options;
 
 PHIAL_API void phial_search_options_default(phial_search_options *options);
@@ -150,6 +169,8 @@ PHIAL_API phial_status phial_collection_search(phial_collection *collection, phi
 PHIAL_API phial_status phial_collection_chunks(phial_collection *collection, phial_hits **out,
                                                const int64_t *ids, size_t n, phial_error *err);
 PHIAL_API size_t phial_hits_count(const phial_hits *hits);
+/* What the search was: HYBRID only if words and vectors were asked. */
+PHIAL_API phial_search_mode phial_hits_mode(const phial_hits *hits);
 PHIAL_API const phial_hit *phial_hits_at(const phial_hits *hits, size_t i); /* best first */
 PHIAL_API void phial_hits_free(phial_hits *hits);
 
@@ -200,12 +221,13 @@ typedef struct phial_check_result {
     uint64_t n_documents, n_damaged;
     bool index_fine; /* the full-text index says what the texts say */
     bool index_rebuilt;
+    uint64_t n_vectors, n_bad_vectors;
 } phial_check_result;
 
-/* Reads everything: the database's own structure, each document against its checksum, the index
- * against the texts. What is wrong is told as FAILED events, a document's by its name. With rebuild
- * (the collection is open for writing) the index is made again. OK if it could be checked: look at
- * the result. */
+/* Reads everything: the database's own structure, each document and each vector against its
+ * checksum, the index against the texts. What is wrong is told as FAILED events, a document's by
+ * its name. With rebuild (the collection is open for writing) the index is made again. OK if it
+ * could be checked: look at the result. */
 PHIAL_API phial_status phial_collection_check(phial_collection *collection, bool rebuild,
                                               void (*event)(void *user,
                                                             const phial_index_event *event),

@@ -96,8 +96,8 @@ PHIAL_API const phial_model *phial_embedder_model(const phial_embedder *embedder
 
 /* 32 hexadecimal digits and a NUL that tell which vectors belong together: a hash over the weights,
  * pooling, normalization, arithmetic, limit and prefixes. The number of threads, the batch and the
- * CPU play no part. */
-PHIAL_API phial_status phial_embedder_fingerprint(const phial_embedder *embedder,
+ * CPU play no part. The first call reads all weights. */
+PHIAL_API phial_status phial_embedder_fingerprint(phial_embedder *embedder,
                                                   char out[PHIAL_FINGERPRINT_BYTES],
                                                   phial_error *err);
 

@@ -15,6 +15,7 @@
 #include "phial/text.h"
 #include "phial/tokenizer.h"
 #include "phial/train.h"
+#include "phial/vectors.h"
 
 #ifdef __cplusplus
 extern "C" {

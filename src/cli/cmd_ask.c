@@ -10,6 +10,7 @@
 #include "cli/chat_input.h"
 #include "cli/conversation.h"
 #include "cli/engine_opts.h"
+#include "cli/vector_opts.h"
 
 static const char *const MODES[] = {"hybrid", "lexical", "dense", NULL};
 
@@ -20,6 +21,7 @@ typedef struct job {
     phial_preset *preset;
     phial_prompt_options prompt;
     phial_collection *collection;
+    phial_embedder *embedder; /* NULL: words alone are searched */
     phial_asker *asker;
     phial_session *session;
     phial_text *stops;
@@ -32,6 +34,7 @@ typedef struct job {
 static void job_close(job *j)
 {
     phial_asker_free(j->asker);
+    phial_embedder_close(j->embedder);
     phial_collection_close(j->collection);
     phial_session_free(j->session);
     ph_free(j->stops);
@@ -52,6 +55,13 @@ static phial_status open_asker(job *j, phial_error *err)
     if (filter && strncmp(filter, "doc=", 4) != 0)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "option --filter: it can be doc=GLOB");
     o.search.doc_glob = filter ? filter + 4 : NULL;
+    o.search.diversity = ph_args_double(args, "diversity");
+    phial_status st =
+        ph_vectors_open_asker(&j->embedder, j->collection, ph_args_str(args, "embedder"),
+                              o.search.mode, ph_args_given(args, "mode"), err);
+    if (st != PHIAL_OK)
+        return st;
+    o.search.embedder = j->embedder;
     o.passage_tokens = (uint32_t)ph_args_int(args, "passage-tokens");
     if (ph_args_has(args, "min-about"))
         o.min_about = ph_args_double(args, "min-about");
@@ -238,6 +248,13 @@ static const ph_opt opts[] = {
      .arg = "MODE",
      .help = "how passages are found; without it hybrid, which is lexical without vectors",
      .choices = MODES},
+    {.name = "diversity",
+     .kind = PH_OPT_DOUBLE,
+     .arg = "D",
+     .fallback = "0",
+     .max_double = 1,
+     .help = "how much a passage loses for being like one before it; needs vectors"},
+    PH_OPT_ROW_EMBEDDER(" of this collection, if it is no longer where it was"),
     {.name = "filter",
      .kind = PH_OPT_STRING,
      .arg = "doc=GLOB",

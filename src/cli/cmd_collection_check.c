@@ -21,9 +21,12 @@ static void on_event(void *user, const phial_index_event *e)
 static phial_status show(const phial_check_result *r, ph_json *damage, phial_error *err)
 {
     if (!damage) {
-        ph_outf("%" PRIu64 " documents, %" PRIu64 " damaged; the full-text index is %s\n",
+        ph_outf("%" PRIu64 " documents, %" PRIu64 " damaged; the full-text index is %s",
                 r->n_documents, r->n_damaged,
                 r->index_rebuilt ? "rebuilt" : (r->index_fine ? "fine" : "not right"));
+        if (r->n_vectors + r->n_bad_vectors > 0)
+            ph_outf("; %" PRIu64 " vectors, %" PRIu64 " damaged", r->n_vectors, r->n_bad_vectors);
+        ph_out_str("\n");
         return PHIAL_OK;
     }
     ph_json *o = ph_json_object_new();
@@ -31,6 +34,8 @@ static phial_status show(const phial_check_result *r, ph_json *damage, phial_err
     ph_json_set(o, "damaged", ph_json_int_new((int64_t)r->n_damaged));
     ph_json_set(o, "index_fine", ph_json_bool_new(r->index_fine));
     ph_json_set(o, "index_rebuilt", ph_json_bool_new(r->index_rebuilt));
+    ph_json_set(o, "vectors", ph_json_int_new((int64_t)r->n_vectors));
+    ph_json_set(o, "damaged_vectors", ph_json_int_new((int64_t)r->n_bad_vectors));
     ph_json_set(o, "damage", damage);
     return ph_out_json(o, err);
 }
@@ -50,9 +55,11 @@ static phial_status run(const ph_args *args, phial_error *err)
         st = show(&result, damage, err);
     else
         ph_json_free(damage);
-    if (st == PHIAL_OK && (result.n_damaged > 0 || !result.index_fine))
+    if (st == PHIAL_OK && (result.n_damaged > 0 || !result.index_fine || result.n_bad_vectors > 0))
         st = ph_err_set(err, PHIAL_ERR_BAD_INPUT, "%s: is damaged%s", ph_args_positional(args, 0),
-                        result.n_damaged > 0 ? "" : "; --rebuild makes the full-text index anew");
+                        result.n_damaged > 0 ? ""
+                        : !result.index_fine ? "; --rebuild makes the full-text index anew"
+                                             : "; phial collection reembed makes the vectors anew");
     phial_collection_close(c);
     return st;
 }
@@ -74,7 +81,8 @@ static const ph_cmd_example examples[] = {
 };
 
 const ph_cmd ph_cmd_collection_check = {
-    .details = "Compares every document with its checksum and the full-text index with the texts. "
+    .details = "Compares every document and every vector with its checksum and the full-text index "
+               "with the texts. "
                "Exit code 3 if something is not right.",
     .opts = opts,
     .positionals = positionals,

@@ -9,7 +9,7 @@
 #include "cli/ask_secret.h"
 #include "cli/cli_io.h"
 #include "cli/collection_view.h"
-#include "phial/collection.h"
+#include "cli/vector_opts.h"
 
 #define PASSWORDS_MAX (64u << 10)
 #define PASSWORD_MAX  1024u
@@ -157,10 +157,12 @@ static phial_status unlock_some(view *v, phial_collection *c, const phial_index_
     return st;
 }
 
-static phial_status show(const phial_index_result *r, view *v, bool json, phial_error *err)
+/* --- results --- */
+
+/* json (NULL: lines of text) gets the numbers. */
+static void show(const phial_index_result *r, view *v, ph_json *o)
 {
-    if (json) {
-        ph_json *o = ph_json_object_new();
+    if (o) {
         ph_json_set(o, "indexed", ph_json_int_new((int64_t)r->n_indexed));
         ph_json_set(o, "skipped", ph_json_int_new((int64_t)r->n_skipped));
         ph_json_set(o, "replaced", ph_json_int_new((int64_t)r->n_replaced));
@@ -169,14 +171,13 @@ static phial_status show(const phial_index_result *r, view *v, bool json, phial_
         ph_json_set(o, "pages", ph_json_int_new((int64_t)r->n_pages));
         ph_json_set(o, "chunks", ph_json_int_new((int64_t)r->n_chunks));
         v->failed = NULL;
-        return ph_out_json(o, err);
+        return;
     }
     ph_outf("%" PRIu64 " indexed, %" PRIu64 " replaced, %" PRIu64 " unchanged, %" PRIu64 " failed",
             r->n_indexed, r->n_replaced, r->n_skipped, r->n_failed);
     if (r->n_pruned > 0)
         ph_outf(", %" PRIu64 " removed", r->n_pruned);
     ph_outf("; %" PRIu64 " pages, %" PRIu64 " chunks\n", r->n_pages, r->n_chunks);
-    return PHIAL_OK;
 }
 
 /* Each line of the file is one. `lines` is cut up in place and must stay. */
@@ -211,7 +212,7 @@ static phial_status read_options(const ph_args *args, phial_index_options *o, co
     o->paths = paths;
     o->n_paths = n;
     o->jsonl = ph_args_str(args, "jsonl");
-    if (n == 0 && !o->jsonl)
+    if (n == 0 && !o->jsonl && !ph_args_str(args, "embedder") && !ph_args_has(args, "whiten"))
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "name files or folders, or a --jsonl file");
     o->passwords = passwords;
     o->n_passwords = n_passwords;
@@ -229,13 +230,43 @@ static phial_status read_options(const ph_args *args, phial_index_options *o, co
     return PHIAL_OK;
 }
 
+/* Texts first, then vectors for those that have none: what is interrupted between goes on here. */
+static phial_status bring_in(phial_collection *c, const ph_args *args, phial_index_options *o,
+                             view *v, ph_json *json, phial_error *err)
+{
+    phial_index_result result = {.size = sizeof result};
+    phial_embedder *embedder = NULL;
+    phial_status st = PHIAL_OK;
+    if (!ph_args_flag(args, "no-vectors"))
+        st = ph_vectors_open_maker(&embedder, c, args, false, err);
+    else if (ph_args_str(args, "embedder"))
+        st = ph_err_set(err, PHIAL_ERR_ARGUMENT, "--embedder or --no-vectors, not both");
+    if (st == PHIAL_OK) {
+        o->event = on_event;
+        o->progress = on_progress;
+        o->user = v;
+        ph_interrupt_watch();
+        ph_progress_start(&v->bar, "indexing");
+        st = phial_collection_index(c, o, &result, err);
+        ph_progress_end(&v->bar);
+        while (st == PHIAL_OK && v->n_locked > 0)
+            st = unlock_some(v, c, o, &result, err);
+        if (st == PHIAL_OK || st == PHIAL_ERR_CANCELLED)
+            show(&result, v, json);
+    }
+    if (st == PHIAL_OK && embedder)
+        st = ph_vectors_make(c, embedder, args, false, json, err);
+    phial_embedder_close(embedder);
+    return st;
+}
+
 static phial_status run(const ph_args *args, phial_error *err)
 {
     phial_index_options o;
-    phial_index_result result = {.size = sizeof result};
     phial_collection *c = NULL;
     phial_tokenizer *tokenizer = NULL;
     bool json = ph_args_flag(args, "json");
+    ph_json *root = json ? ph_json_object_new() : NULL;
     const char *password_file = ph_args_str(args, "password-file");
     view v = {.quiet = json && !isatty(STDERR_FILENO),
               .failed = json ? ph_json_array_new() : NULL,
@@ -252,23 +283,16 @@ static phial_status run(const ph_args *args, phial_error *err)
         st = read_options(args, &o, paths, passwords, n_passwords, &tokenizer, err);
     if (st == PHIAL_OK)
         st = phial_collection_open(&c, ph_args_positional(args, 0), PHIAL_COLLECTION_CREATE, err);
-    if (st == PHIAL_OK) {
-        o.event = on_event;
-        o.progress = on_progress;
-        o.user = &v;
-        ph_interrupt_watch();
-        ph_progress_start(&v.bar, "indexing");
-        st = phial_collection_index(c, &o, &result, err);
-        ph_progress_end(&v.bar);
-        while (st == PHIAL_OK && v.n_locked > 0)
-            st = unlock_some(&v, c, &o, &result, err);
-    }
+    if (st == PHIAL_OK)
+        st = bring_in(c, args, &o, &v, root, err);
     phial_collection_close(c);
     phial_tokenizer_close(tokenizer);
-    if (st == PHIAL_OK || st == PHIAL_ERR_CANCELLED) {
-        phial_status shown = show(&result, &v, json, st == PHIAL_OK ? err : NULL);
+    if (json && (st == PHIAL_OK || st == PHIAL_ERR_CANCELLED)) {
+        phial_status shown = ph_out_json(root, st == PHIAL_OK ? err : NULL);
+        root = NULL;
         st = st == PHIAL_OK ? shown : st;
     }
+    ph_json_free(root);
     ph_json_free(v.failed);
     ph_buf_free(&v.locked);
     ph_free(passwords);
@@ -311,6 +335,11 @@ static const ph_opt opts[] = {
      .kind = PH_OPT_STRING,
      .arg = "MODEL",
      .help = "count tokens as this model does; otherwise they are estimated from words"},
+    PH_OPT_ROW_EMBEDDER("; later runs find it again by themselves"),
+    PH_OPT_ROWS_VECTORS,
+    {.name = "no-vectors",
+     .kind = PH_OPT_FLAG,
+     .help = "leave new passages of a collection that has vectors without them for now"},
     {.name = "password-file",
      .kind = PH_OPT_STRING,
      .arg = "FILE",
@@ -333,6 +362,8 @@ static const ph_cmd_example examples[] = {
     {"phial index notes.phial notes.txt", "one file"},
     {"phial index notes.phial papers --prune", "a folder, and forget what is no longer there"},
     {"phial index facts.phial --jsonl facts.jsonl", "records"},
+    {"phial index notes.phial notes.txt --embedder all-MiniLM-L6-v2",
+     "with vectors, so that other words for the same thing are found too"},
     {0},
 };
 
@@ -341,7 +372,11 @@ const ph_cmd ph_cmd_index = {
         "A document that is there already is read again only if its bytes have changed; "
         "interrupted, the command goes on where it was when it is called again. In folders, names "
         "that begin with a dot are left out and links to folders are not followed. A file that "
-        "cannot be read is told and skipped.",
+        "cannot be read is told and skipped.\n"
+        "With --embedder every passage also gets a vector. The collection remembers the embedder, "
+        "finds it again where it was (or by its name, beside the collection) and refuses another; "
+        "phial collection reembed changes it. With --embedder or --whiten alone, without paths, "
+        "what is there already gets its vectors.",
     .opts = opts,
     .positionals = positionals,
     .examples = examples,

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "rag/collection_lex.h"
+#include "rag/collection_vectors_check.h"
 #include "rag/collection_write.h"
 #include "rag/lex_build.h"
 
@@ -326,6 +327,8 @@ static phial_status check_all(checker *k, phial_error *err)
     phial_status st = note_damage(k, check_structure(k, &why), &why, err);
     if (st == PHIAL_OK)
         st = note_damage(k, check_documents(k, &why), &why, err);
+    if (st == PHIAL_OK)
+        st = note_damage(k, ph_vectors_check(k->c, k->event, k->user, k->result, &why), &why, err);
     return st == PHIAL_OK ? check_index(k, err) : st;
 }
 

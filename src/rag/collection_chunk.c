@@ -50,7 +50,7 @@ phial_status ph_chunk_read(phial_collection *c, int64_t id, bool with_context, p
     sqlite3_bind_int64(s, 1, id);
     st = ph_sql_step(c, s, &row, err);
     if (st == PHIAL_OK && !row)
-        st = ph_damaged(c, "the full-text index names a chunk that is not there", err);
+        st = ph_damaged(c, "an index names a chunk that is not there", err);
     if (st == PHIAL_OK) {
         int64_t start = sqlite3_column_int64(s, 1), end = sqlite3_column_int64(s, 2);
         ph_str context = with_context ? ph_sql_text(s, 3) : (ph_str){"", 0};

@@ -31,6 +31,7 @@ typedef enum ph_sql {
 } ph_sql;
 
 struct ph_lex_view;
+struct ph_dense;
 
 struct phial_collection {
     sqlite3 *db;
@@ -40,6 +41,7 @@ struct phial_collection {
     sqlite3_stmt *statements[PH_SQL_N];
     struct ph_lex_view *view; /* what search has read of the index; NULL: nothing yet */
     int64_t view_generation;
+    struct ph_dense *dense; /* what search has open of the vectors; NULL: nothing yet */
 };
 
 /* The sentence "<path>: <what>: <SQLite's words>" with the status that fits. */
@@ -78,8 +80,10 @@ phial_status ph_damaged(phial_collection *c, const char *what, phial_error *err)
 /* collection_schema.c */
 phial_status ph_schema_make(phial_collection *c, phial_error *err);
 phial_status ph_schema_check(phial_collection *c, phial_error *err);
+/* Inside a writing transaction: a file of an earlier addition gets the tables it does not have. */
+phial_status ph_schema_upgrade(phial_collection *c, phial_error *err);
 #define PH_COLLECTION_APP_ID  0x50686961 /* "Phia" */
-#define PH_COLLECTION_VERSION 1000
+#define PH_COLLECTION_VERSION 1001
 
 /* Sets the journal to WAL, if this is not done yet. Before the first write. */
 phial_status ph_collection_begin_writing(phial_collection *c, phial_error *err);

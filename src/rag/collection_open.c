@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "rag/collection_db.h"
+#include "rag/collection_dense.h"
 #include "rag/collection_lex.h"
 
 #define HEADER_BYTES 32
@@ -259,6 +260,7 @@ void phial_collection_close(phial_collection *c)
     if (!c)
         return;
     ph_lex_view_free(c->view);
+    ph_dense_free(c->dense);
     for (int i = 0; i < PH_SQL_N; i++)
         sqlite3_finalize(c->statements[i]);
     if (c->in_wal) {

@@ -6,25 +6,38 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "rag/collection_fusion.h"
 #include "rag/collection_rank.h"
 #include "rag/collection_write.h"
 
 #define QUERY_BYTES_MAX (1u << 20)
+#define THIN_LEAST      30 /* hits that are thinned out, at least */
 
 struct phial_hits {
     phial_hit *list;
     size_t n;
     ph_buf texts;
+    phial_search_mode mode;
 };
 
 void phial_search_options_default(phial_search_options *o)
 {
-    *o = (phial_search_options){.size = sizeof *o, .k = 3};
+    *o = (phial_search_options){.size = sizeof *o, .k = 3, .dense_share = -1};
 }
 
 size_t phial_hits_count(const phial_hits *hits)
 {
     return hits->n;
+}
+
+phial_search_mode phial_hits_mode(const phial_hits *hits)
+{
+    return hits->mode;
+}
+
+phial_hit *ph_hits_list(phial_hits *hits)
+{
+    return hits->list;
 }
 
 const phial_hit *phial_hits_at(const phial_hits *hits, size_t i)
@@ -120,6 +133,7 @@ static phial_status make_hits(phial_collection *c, const ph_scored *list, size_t
         };
     }
     hits->n = n;
+    hits->mode = PHIAL_SEARCH_LEXICAL;
     ph_free(places);
     if (st == PHIAL_OK)
         *out = hits;
@@ -197,7 +211,7 @@ static phial_status document_of(phial_collection *c, int64_t chunk, int64_t *doc
     sqlite3_bind_int64(s, 1, chunk);
     st = ph_sql_step(c, s, &row, err);
     if (st == PHIAL_OK && !row)
-        st = ph_damaged(c, "the full-text index names a chunk that is not there", err);
+        st = ph_damaged(c, "an index names a chunk that is not there", err);
     *doc = st == PHIAL_OK ? sqlite3_column_int64(s, 0) >> PH_PAGES_BITS : 0;
     sqlite3_reset(s);
     return st;
@@ -227,14 +241,13 @@ static phial_status keep_best(phial_collection *c, ph_scored *list, size_t *n, s
 }
 
 /* The k best documents: more and more chunks, until there are enough of them. */
-static phial_status search_docs(phial_collection *c, const ph_lex_query *q,
-                                const ph_chunk_ranges *ranges, size_t k, ph_scored **list,
-                                size_t *n, phial_error *err)
+static phial_status search_docs(phial_collection *c, const ph_ranking *ranking, size_t k,
+                                ph_scored **list, size_t *n, phial_error *err)
 {
     phial_status st = PHIAL_OK;
     size_t asked = 3 * k + 20;
     for (;; asked *= 4) {
-        st = ph_lex_search(c, q, ranges, asked, list, n, err);
+        st = ph_ranking_run(ranking, c, asked, list, n, err);
         bool all = *n < asked;
         if (st == PHIAL_OK)
             st = keep_best(c, *list, n, k, err);
@@ -247,8 +260,7 @@ static phial_status search_docs(phial_collection *c, const ph_lex_query *q,
 
 /* --- the public functions --- */
 
-static phial_status check_options(const phial_collection *c, phial_text query,
-                                  const phial_search_options *o, phial_error *err)
+static phial_status check_options(phial_text query, const phial_search_options *o, phial_error *err)
 {
     if (o->k < 1 || o->k > PH_HITS_MAX)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "%u hits: it can be 1 to %d", (unsigned)o->k,
@@ -256,11 +268,11 @@ static phial_status check_options(const phial_collection *c, phial_text query,
     if (query.n > QUERY_BYTES_MAX)
         return ph_err_set(err, PHIAL_ERR_LIMIT, "a query of %zu bytes; %u are possible", query.n,
                           QUERY_BYTES_MAX);
-    if (o->mode == PHIAL_SEARCH_DENSE)
-        return ph_err_set(err, PHIAL_ERR_UNSUPPORTED,
-                          "%s: has no vectors, which dense search needs", c->path);
-    if (o->mode > PHIAL_SEARCH_DENSE)
-        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "there is no such search mode");
+    if (o->mode > PHIAL_SEARCH_DENSE || o->metric > PHIAL_METRIC_IP)
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "there is no such search mode or metric");
+    if (!(o->dense_share <= 1) || !(o->diversity >= 0 && o->diversity <= 1))
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT,
+                          "the share of vectors and diversity can be 0 to 1");
     return PHIAL_OK;
 }
 
@@ -268,21 +280,24 @@ static phial_status run_search(phial_collection *c, phial_text query, const phia
                                phial_hits **out, phial_error *err)
 {
     ph_scored *list = NULL;
-    size_t n = 0;
+    size_t n = 0, k = o->k;
+    ph_ranking ranking = {.lexical = NULL};
     ph_chunk_ranges ranges = {.all = o->doc_glob == NULL};
-    phial_status st = PHIAL_ERR_NO_MEMORY;
-    ph_lex_query *q = ph_alloc(1, sizeof *q, err);
-    if (!q)
-        goto done;
-    ph_lex_query_make(q, (ph_str){query.p, query.n});
-    st = o->doc_glob ? glob_ranges(c, o->doc_glob, &ranges, err) : PHIAL_OK;
+    phial_status st = o->doc_glob ? glob_ranges(c, o->doc_glob, &ranges, err) : PHIAL_OK;
+    if (o->diversity > 0)
+        k = 4 * k > THIN_LEAST ? 4 * k : THIN_LEAST;
     if (st == PHIAL_OK)
-        st = o->by_doc ? search_docs(c, q, &ranges, o->k, &list, &n, err)
-                       : ph_lex_search(c, q, &ranges, o->k, &list, &n, err);
+        st = ph_ranking_make(&ranking, c, query, o, &ranges, err);
+    if (st == PHIAL_OK)
+        st = o->by_doc ? search_docs(c, &ranking, k, &list, &n, err)
+                       : ph_ranking_run(&ranking, c, k, &list, &n, err);
+    if (st == PHIAL_OK && o->diversity > 0)
+        st = ph_ranking_thin(c, list, &n, o->k, o->diversity, err);
     if (st == PHIAL_OK)
         st = make_hits(c, list, n, out, err);
-done:
-    ph_free(q);
+    if (st == PHIAL_OK)
+        (*out)->mode = ranking.mode;
+    ph_ranking_free(&ranking);
     ph_free(list);
     ph_free(ranges.list);
     return st;
@@ -296,7 +311,7 @@ phial_status phial_collection_search(phial_collection *c, phial_hits **out, phia
     phial_search_options_default(&o);
     if (options)
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-    phial_status st = check_options(c, query, &o, err);
+    phial_status st = check_options(query, &o, err);
     if (st == PHIAL_OK)
         st = ph_tx_begin(c, false, err);
     if (st != PHIAL_OK)

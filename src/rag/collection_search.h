@@ -42,6 +42,9 @@ phial_status ph_lex_search(phial_collection *c, const ph_lex_query *q,
                            const ph_chunk_ranges *ranges, size_t k, ph_scored **out, size_t *n,
                            phial_error *err);
 
+/* The hits, to be put in another order. */
+phial_hit *ph_hits_list(phial_hits *hits);
+
 /* Does the name match? "*" any bytes, "?" one byte, "[a-z]" and "[!a-z]" one of a set. */
 bool ph_glob_match(const char *glob, ph_str name);
 

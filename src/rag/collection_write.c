@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "rag/collection_lex.h"
+#include "rag/collection_vectors.h"
 
 /* --- checksum --- */
 
@@ -249,6 +250,8 @@ phial_status ph_doc_delete(phial_collection *c, int64_t id, phial_error *err)
         st = ph_sql_do(c, PH_SQL_CHUNKS_DELETE, first, first + n, err);
     if (st == PHIAL_OK)
         st = ph_sql_do(c, PH_SQL_VECTORS_DELETE, first, first + n, err);
+    if (st == PHIAL_OK && sqlite3_changes(c->db) > 0)
+        st = ph_vectors_changed(c, err);
     if (st == PHIAL_OK && n > 0)
         st = ph_sql_do(c, PH_SQL_TOMBSTONE_INSERT, first, n, err);
     if (st == PHIAL_OK)

@@ -85,10 +85,10 @@ static void part_sizes(const ph_vlayout *l, uint64_t n, uint64_t bytes[PH_VPARTS
     bytes[PH_VPART_CODES] = l->kind->coded ? align64(n * ph_vcode_row_bytes(l->p), 64) : 0;
 }
 
-/* With dim at most 2^14 and 2^31 rows a file has less than 2^49 bytes: nothing overflows. */
+/* With dim at most 2^16 and 2^31 rows a file has less than 2^51 bytes: nothing overflows. */
 bool ph_vlayout_set(ph_vlayout *l)
 {
-    if (l->dim == 0 || l->dim > PH_VINDEX_MAX_DIM || l->n_rows > PH_VINDEX_MAX_ROWS ||
+    if (l->dim == 0 || l->dim > ph_vindex_kind_dims(l->kind) || l->n_rows > PH_VINDEX_MAX_ROWS ||
         l->segment_rows < 256 || (l->segment_rows & (l->segment_rows - 1)) != 0) {
         return false;
     }

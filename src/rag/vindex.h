@@ -34,6 +34,7 @@
 #include "base/pool.h"
 
 #define PH_VINDEX_MAX_DIM   16384
+#define PH_VINDEX_FLAT_DIM  65536 /* of flat, which has no codes whose sums could overflow */
 #define PH_VINDEX_MAX_ROWS  ((uint64_t)1 << 31)
 #define PH_VINDEX_MAX_K     100000
 #define PH_VINDEX_MAX_VALUE 1e15f /* largest magnitude of an element: squares sum up in f32 */
@@ -56,7 +57,7 @@ const char *ph_vindex_kind_about(size_t i);
 typedef struct ph_vindex_options {
     const char *kind; /* "flat", "int8", "bits" */
     ph_vindex_metric metric;
-    uint32_t dim;      /* 1 .. PH_VINDEX_MAX_DIM */
+    uint32_t dim;      /* 1 .. PH_VINDEX_MAX_DIM; flat: PH_VINDEX_FLAT_DIM */
     bool keep_rows;    /* f32 rows in the image; flat always has them */
     ph_hash128 source; /* of what the vectors come from */
     uint64_t seed;     /* of the rotation */

@@ -48,9 +48,9 @@ static phial_status check_options(const ph_vindex_options *o, ph_vlayout *l, phi
     if ((unsigned)o->metric >= PH_VINDEX_N_METRICS) {
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "no metric of number %d", (int)o->metric);
     }
-    if (o->dim == 0 || o->dim > PH_VINDEX_MAX_DIM) {
+    if (o->dim == 0 || o->dim > ph_vindex_kind_dims(l->kind)) {
         return ph_err_set(err, PHIAL_ERR_LIMIT, "vectors of %u dimensions; 1 to %d are possible",
-                          o->dim, PH_VINDEX_MAX_DIM);
+                          o->dim, (int)ph_vindex_kind_dims(l->kind));
     }
     if (rows == 0) {
         for (rows = 256; rows < SEGMENT_MOST && 2 * rows * sizeof(float) * o->dim <= SEGMENT_BYTES;

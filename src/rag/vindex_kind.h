@@ -55,6 +55,11 @@ typedef struct ph_vindex_kind {
 
 const ph_vindex_kind *ph_vindex_kind_find(const char *name);
 
+static inline uint32_t ph_vindex_kind_dims(const ph_vindex_kind *kind)
+{
+    return kind->coded ? PH_VINDEX_MAX_DIM : PH_VINDEX_FLAT_DIM;
+}
+
 /* Queries by fours through a scan of kern/vscan.h. */
 void ph_vindex_scan_coded(ph_vscan_fn fn, const ph_vquery *queries, size_t n, const ph_vstretch *s);
 

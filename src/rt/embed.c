@@ -317,11 +317,15 @@ const phial_model *phial_embedder_model(const phial_embedder *e)
     return e->model;
 }
 
-phial_status phial_embedder_fingerprint(const phial_embedder *e, char out[PHIAL_FINGERPRINT_BYTES],
+phial_status phial_embedder_fingerprint(phial_embedder *e, char out[PHIAL_FINGERPRINT_BYTES],
                                         phial_error *err)
 {
     char model[PHIAL_FINGERPRINT_BYTES];
     ph_hasher *h;
+    if (e->fingerprint[0] != '\0') {
+        memcpy(out, e->fingerprint, sizeof e->fingerprint);
+        return PHIAL_OK;
+    }
     phial_status status = phial_model_fingerprint(e->model, model, err);
     if (status == PHIAL_OK) {
         status = ph_hasher_new(&h, err);
@@ -335,8 +339,9 @@ phial_status phial_embedder_fingerprint(const phial_embedder *e, char out[PHIAL_
     for (size_t i = 0; i < 3; i++) {
         ph_hasher_add(h, e->prefix[i], strlen(e->prefix[i]) + 1);
     }
-    ph_hash128_hex(ph_hasher_end(h), out);
+    ph_hash128_hex(ph_hasher_end(h), e->fingerprint);
     ph_hasher_free(h);
+    memcpy(out, e->fingerprint, sizeof e->fingerprint);
     return PHIAL_OK;
 }
 

@@ -35,6 +35,7 @@ struct phial_embedder {
     uint32_t dim, n_ctx, n_batch;
     char *prefix[3]; /* owned; by phial_embed_as, "" where there is none */
     atomic_bool cancel;
+    char fingerprint[PHIAL_FINGERPRINT_BYTES]; /* once it was asked for; else "" */
     /* Of the running call; kept for the next. */
     uint32_t *ids; /* owned: of the parts that wait, back to back */
     size_t n_ids, cap_ids;
