@@ -225,6 +225,53 @@ static void threads_and_batches_agree(void **state)
     vset_free(&v);
 }
 
+/* Many queries over f32 rows are multiplied together: to the last bit what each finds alone. */
+static void check_products(vset_kind kind, ph_vindex_metric metric, size_t dim, size_t k)
+{
+    vset v = vset_new(kind, 600, 45, dim, 8);
+    ph_vindex *flat = vset_index(&v, "flat", metric, true);
+    ph_vindex_mask *mask = NULL;
+    assert_int_equal(ph_vindex_mask_new(&mask, flat, true, NULL), PHIAL_OK);
+    for (size_t i = 0; i < v.n; i += 3) {
+        assert_true(ph_vindex_mask_set(mask, v.ids[i], false));
+    }
+    for (int masked = 0; masked < 2; masked++) {
+        const ph_vindex_mask *m = masked ? mask : NULL;
+        vfound together = vset_search(&v, flat, k, 0, m, NULL);
+        for (size_t i = 0; i < v.n_queries; i++) {
+            vset one = v;
+            one.queries += i * dim;
+            one.n_queries = 1;
+            vfound alone = vset_search(&one, flat, k, 0, m, NULL);
+            if (alone.found[0] != together.found[i] ||
+                memcmp(alone.ids, together.ids + i * k, k * 8) != 0 ||
+                memcmp(alone.scores, together.scores + i * k, k * 4) != 0) {
+                fail_msg("set %d, %s, dim %zu, query %zu", kind, ph_vindex_metric_name(metric), dim,
+                         i);
+            }
+            vfound_free(&alone);
+        }
+        vfound_free(&together);
+    }
+    ph_vindex_mask_free(mask);
+    ph_vindex_close(flat);
+    vset_free(&v);
+}
+
+static void products_change_nothing(void **state)
+{
+    (void)state;
+    static const size_t dims[] = {1, 31, 64, 385};
+    for (int kind = 0; kind < VSET_N; kind++) {
+        for (size_t m = 0; m < 3; m++) {
+            for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d += CHECK_STEP(2)) {
+                check_products((vset_kind)kind, metrics[m], dims[d], 9);
+            }
+        }
+    }
+    check_products(VSET_CLUSTERED, PH_VINDEX_L2, 64, 1000);
+}
+
 /* Images do not depend on the threads that make them, nor candidates on the instruction set. */
 static void instruction_sets_agree(void **state)
 {
@@ -405,6 +452,7 @@ int main(void)
         cmocka_unit_test(structures_agree),          cmocka_unit_test(sizes_at_the_edges),
         cmocka_unit_test(recall_is_reached),         cmocka_unit_test(masks_are_exact),
         cmocka_unit_test(threads_and_batches_agree), cmocka_unit_test(instruction_sets_agree),
+        cmocka_unit_test(products_change_nothing),
         cmocka_unit_test(rows_can_be_fetched),       cmocka_unit_test(many_rows),
         cmocka_unit_test(bad_searches_are_refused),
     };

@@ -35,7 +35,7 @@ static double encode(unsigned char *block, unsigned char *sift, const ph_vrows *
 static double quantile(double share)
 {
     double low = -8, high = 8;
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 32; i++) {
         double mid = 0.5 * (low + high);
         if (0.5 * erfc(-mid / sqrt(2)) < share) {
             low = mid;

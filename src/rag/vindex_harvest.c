@@ -9,6 +9,8 @@
 /* Rows of a block up to which their 8-bit codes are cheaper than a sift of the block. */
 #define SIFT_FROM 2
 
+#define EIGHT 8
+
 typedef struct harvest {
     ph_vlane *lane;
     ph_vquery *q;
@@ -114,6 +116,24 @@ static int by_row(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The first block from b on whose best score is `least` or more; n_blocks: none. */
+static size_t next_block(const float *best, size_t b, size_t n_blocks, float least)
+{
+    for (; b + EIGHT <= n_blocks; b += EIGHT) {
+        int any = 0;
+        for (int i = 0; i < EIGHT; i++) {
+            any |= best[b + (size_t)i] >= least;
+        }
+        if (any) {
+            break;
+        }
+    }
+    while (b < n_blocks && !(best[b] >= least)) {
+        b++;
+    }
+    return b;
+}
+
 /* The best row of each of the blocks with the best ones. */
 static phial_status take_seeds(harvest *h, size_t n_blocks)
 {
@@ -121,10 +141,10 @@ static phial_status take_seeds(harvest *h, size_t n_blocks)
     float *score = h->q->scan.score;
     ph_vtop seeds = {lane->seeds, 0, lane->n_seeds};
     phial_status st = PHIAL_OK;
-    for (size_t b = 0; b < n_blocks; b++) {
-        bool in = seeds.n < seeds.k || h->q->scan.best[b] > seeds.at[0].key;
-        if (in && h->q->scan.best[b] > -INFINITY) {
-            ph_vtop_add(&seeds, (ph_vplace){h->q->scan.best[b], (uint32_t)b});
+    const float *best = h->q->scan.best;
+    for (size_t b = 0; (b = next_block(best, b, n_blocks, ph_vtop_key(&seeds))) < n_blocks; b++) {
+        if (best[b] > -INFINITY) {
+            ph_vtop_add(&seeds, (ph_vplace){best[b], (uint32_t)b});
         }
     }
     if (lane->fetch != NULL) {
@@ -237,11 +257,13 @@ phial_status ph_vlane_harvest(ph_vlane *lane, size_t query, uint64_t first, size
     if (!lane->index->layout.kind->exact && ph_vtop_key(h.top) == -INFINITY) {
         st = take_seeds(&h, n_blocks);
     }
-    for (size_t b = 0; b < n_blocks && st == PHIAL_OK; b++) {
-        float best = h.q->scan.best[b];
-        if (best >= ph_vtop_key(h.top) && best > -INFINITY) {
-            st = harvest_block(&h, b);
+    const float *best = h.q->scan.best;
+    for (size_t b = 0; st == PHIAL_OK; b++) {
+        b = next_block(best, b, n_blocks, ph_vtop_key(h.top));
+        if (b == n_blocks) {
+            break;
         }
+        st = best[b] > -INFINITY ? harvest_block(&h, b) : st;
     }
     return st == PHIAL_OK && h.n > 0 ? look_closer(&h) : st;
 }

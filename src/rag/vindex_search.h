@@ -3,6 +3,7 @@
 #define PH_RAG_VINDEX_SEARCH_H
 
 #include "rag/vindex_kind.h"
+#include "rag/vindex_products.h"
 #include "rag/vindex_top.h"
 
 /* Rows whose scores are kept until they are looked at: enough that the key to beat is a good one
@@ -24,6 +25,7 @@ typedef struct ph_vlane {
     size_t n_seeds;
     float *fetched; /* [PH_VBATCH][dim] */
     size_t n_coded, n_rows;
+    ph_vproducts products; /* owned; only where batches of f32 rows were searched */
 } ph_vlane;
 
 /* Looks closer at what the scores of a query's window promise; rows from `first` on. */

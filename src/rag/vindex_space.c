@@ -86,7 +86,48 @@ void ph_vspace_direct(const ph_vspace *space, float *out, const float *x)
     }
 }
 
-/* In place, n a power of 2 from 32 on; four steps of the first two are taken together. */
+typedef float f4 __attribute__((vector_size(16)));
+
+static inline f4 load4(const float *p)
+{
+    f4 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void store4(float *p, f4 v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/* Steps h and 2 h, h a multiple of 4. */
+static void two_steps(float *y, size_t n, size_t h)
+{
+    for (size_t i = 0; i < n; i += 4 * h) {
+        for (size_t j = i; j < i + h; j += 4) {
+            f4 a = load4(y + j), b = load4(y + j + h);
+            f4 c = load4(y + j + 2 * h), d = load4(y + j + 3 * h);
+            f4 ab = a + b, cd = c + d, a_b = a - b, c_d = c - d;
+            store4(y + j, ab + cd);
+            store4(y + j + h, a_b + c_d);
+            store4(y + j + 2 * h, ab - cd);
+            store4(y + j + 3 * h, a_b - c_d);
+        }
+    }
+}
+
+static void one_step(float *y, size_t n, size_t h)
+{
+    for (size_t i = 0; i < n; i += 2 * h) {
+        for (size_t j = i; j < i + h; j += 4) {
+            f4 a = load4(y + j), b = load4(y + j + h);
+            store4(y + j, a + b);
+            store4(y + j + h, a - b);
+        }
+    }
+}
+
+/* In place, n a power of 2 from 32 on. */
 static void hadamard(float *y, size_t n)
 {
     for (size_t i = 0; i < n; i += 4) {
@@ -97,19 +138,16 @@ static void hadamard(float *y, size_t n)
         y[i + 2] = a - c;
         y[i + 3] = b - d;
     }
-    for (size_t h = 4; h < n; h *= 2) {
-        for (size_t i = 0; i < n; i += 2 * h) {
-            float *restrict even = y + i, *restrict odd = y + i + h;
-            for (size_t j = 0; j < h; j++) {
-                float a = even[j], b = odd[j];
-                even[j] = a + b;
-                odd[j] = a - b;
-            }
-        }
+    size_t h = 4;
+    for (; 2 * h < n; h *= 4) {
+        two_steps(y, n, h);
+    }
+    if (h < n) {
+        one_step(y, n, h);
     }
     float by = (float)(1 / sqrt((double)n));
-    for (size_t i = 0; i < n; i++) {
-        y[i] *= by;
+    for (size_t i = 0; i < n; i += 4) {
+        store4(y + i, load4(y + i) * by);
     }
 }
 
