@@ -67,12 +67,13 @@ static void check_set(vset_kind kind, size_t n, size_t dim, size_t k)
         ph_vindex *flat = vset_index(&v, "flat", metrics[m], true);
         vfound truth = vset_search(&v, flat, k, 0, NULL, NULL);
         check_flat(&v, metrics[m], &truth);
-        for (int i = 0; i < 2; i++) {
-            ph_vindex *index = vset_index(&v, i ? "bits" : "int8", metrics[m], true);
+        for (size_t i = 1; ph_vindex_kind_name(i) != NULL; i++) {
+            const char *name = ph_vindex_kind_name(i);
+            ph_vindex *index = vset_index(&v, name, metrics[m], true);
             vfound f = vset_search(&v, index, k, 1, NULL, NULL);
             if (!vfound_same(&truth, &f)) {
-                fail_msg("%s differs: set %d, %zu x %zu, k %zu, %s", i ? "bits" : "int8", kind, n,
-                         dim, k, ph_vindex_metric_name(metrics[m]));
+                fail_msg("%s differs: set %d, %zu x %zu, k %zu, %s", name, kind, n, dim, k,
+                         ph_vindex_metric_name(metrics[m]));
             }
             vfound_free(&f);
             ph_vindex_close(index);
@@ -106,9 +107,8 @@ static void sizes_at_the_edges(void **state)
     check_set(VSET_RANDOM, 100, 4500, 7);
 }
 
-static void recall_is_reached(void **state)
+static void check_recall(const char *kind)
 {
-    (void)state;
     static const double wanted[] = {0.5, 0.8, 0.95, 0.99};
     vset v = vset_new(VSET_CLUSTERED, 6000, 200, 96, 3);
     vset r = vset_new(VSET_RANDOM, 6000, 200, 96, 3);
@@ -116,7 +116,7 @@ static void recall_is_reached(void **state)
     for (int s = 0; s < 2; s++) {
         for (size_t m = 0; m < 3; m++) {
             ph_vindex *flat = vset_index(sets[s], "flat", metrics[m], true);
-            ph_vindex *bits = vset_index(sets[s], "bits", metrics[m], true);
+            ph_vindex *bits = vset_index(sets[s], kind, metrics[m], true);
             vfound truth = vset_search(sets[s], flat, 10, 0, NULL, NULL);
             for (size_t w = 0; w < sizeof wanted / sizeof wanted[0]; w++) {
                 vfound f = vset_search(sets[s], bits, 10, wanted[w], NULL, NULL);
@@ -127,8 +127,9 @@ static void recall_is_reached(void **state)
                     }
                 }
                 double recall = (double)hits / (double)(f.n * 10);
-                print_message("%s, %s, wanted %.2f: recall %.4f\n", s ? "random" : "clustered",
-                              ph_vindex_metric_name(metrics[m]), wanted[w], recall);
+                print_message("%s, %s, %s, wanted %.2f: recall %.4f\n", kind,
+                              s ? "random" : "clustered", ph_vindex_metric_name(metrics[m]),
+                              wanted[w], recall);
                 assert_true(recall >= wanted[w]);
                 vfound_free(&f);
             }
@@ -139,6 +140,13 @@ static void recall_is_reached(void **state)
     }
     vset_free(&v);
     vset_free(&r);
+}
+
+static void recall_is_reached(void **state)
+{
+    (void)state;
+    check_recall("bits");
+    check_recall("cells");
 }
 
 /* Filters: what is found under a mask is what flat finds among the rows that are left. */
@@ -449,11 +457,15 @@ static void bad_searches_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(structures_agree),          cmocka_unit_test(sizes_at_the_edges),
-        cmocka_unit_test(recall_is_reached),         cmocka_unit_test(masks_are_exact),
-        cmocka_unit_test(threads_and_batches_agree), cmocka_unit_test(instruction_sets_agree),
+        cmocka_unit_test(structures_agree),
+        cmocka_unit_test(sizes_at_the_edges),
+        cmocka_unit_test(recall_is_reached),
+        cmocka_unit_test(masks_are_exact),
+        cmocka_unit_test(threads_and_batches_agree),
+        cmocka_unit_test(instruction_sets_agree),
         cmocka_unit_test(products_change_nothing),
-        cmocka_unit_test(rows_can_be_fetched),       cmocka_unit_test(many_rows),
+        cmocka_unit_test(rows_can_be_fetched),
+        cmocka_unit_test(many_rows),
         cmocka_unit_test(bad_searches_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

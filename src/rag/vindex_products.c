@@ -100,6 +100,7 @@ static void set_bias(ph_vproducts *p, size_t j)
 static void set_queries(ph_vproducts *p, const float *queries, size_t n, size_t k)
 {
     size_t dim = p->index->layout.dim;
+    memset(p->bias, 0, (p->together + p->kern->gemm_n) * sizeof *p->bias);
     for (size_t j = 0; j < n; j++) {
         float *q = p->queries + j * dim;
         ph_vspace_direct(&p->index->space, q, queries + j * dim);

@@ -37,7 +37,8 @@ phial_status ph_vproducts_open(ph_vproducts *p, const ph_kern *kern, const ph_vs
                                const ph_vindex *index, size_t k, phial_error *err);
 void ph_vproducts_close(ph_vproducts *p);
 
-/* n <= together queries [n][dim]; results in tops, not sorted. mask may be NULL. False: cancelled. */
+/* n <= together queries [n][dim]; results in tops, not sorted. mask may be NULL. False: cancelled.
+ */
 bool ph_vproducts_run(ph_vproducts *p, const float *queries, size_t n, size_t k,
                       const ph_vindex_mask *mask, const atomic_bool *cancel);
 

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "kern/kern.h"
+#include "rag/vindex_cells.h"
 #include "rag/vindex_search.h"
 
 #define UNIT_BLOCKS 64 /* a thread's share of a window is handed out in these; a multiple of 8 */
@@ -125,10 +126,18 @@ static size_t lay_out(ph_vlane *lane, unsigned char *room, size_t slots, size_t 
         q->q16 = take(room, &used, p * sizeof(int16_t));
         q->table = take(room, &used, l->kind->table_bytes(p));
         lane->tops[i].at = take(room, &used, k * sizeof(ph_vplace));
+        if (l->kind->search != NULL) {
+            continue;
+        }
         q->scan.score = take(room, &used, blocks * PH_VSCAN_ROWS * sizeof(float));
         q->scan.best = take(room, &used, blocks * sizeof(float));
     }
     lane->seeds = take(room, &used, lane->n_seeds * sizeof(ph_vplace));
+    if (l->kind->search != NULL) {
+        size_t cells = (size_t)l->n_segments * ph_vcell_mean_blocks(l->segment_rows);
+        lane->cell_table = take(room, &used, ph_vscan_nibble_table_bytes(p));
+        lane->cell_score = take(room, &used, cells * PH_VSCAN_ROWS * sizeof(float));
+    }
     if (lane->fetch != NULL) {
         lane->fetched = take(room, &used, (size_t)PH_VBATCH * l->dim * sizeof(float));
     }
@@ -235,14 +244,18 @@ static void scan_shared(void *arg, int thread, int n_threads)
     }
 }
 
+static double recall_of(const run *r)
+{
+    return r->search->recall > 0 ? r->search->recall : 0.95;
+}
+
 static void prepare(const run *r, ph_vlane *lane, size_t first, size_t n)
 {
     const ph_vindex *index = r->s->index;
     for (size_t j = 0; j < n; j++) {
         ph_vquery *q = &lane->queries[j];
         ph_vquery_set(q, &index->space, r->search->queries + (first + j) * index->layout.dim);
-        index->layout.kind->prepare(q, index->layout.p, index->largest_root,
-                                    r->search->recall > 0 ? r->search->recall : 0.95);
+        index->layout.kind->prepare(q, index->layout.p, index->largest_root, recall_of(r));
         lane->tops[j].n = 0;
         lane->tops[j].k = r->search->k;
     }
@@ -271,6 +284,14 @@ static phial_status search_group(run *r, ph_vlane *lane, size_t first, size_t n,
     run own = {.s = r->s, .search = r->search, .lane = lane, .n = n};
     phial_status st = PHIAL_OK;
     prepare(r, lane, first, n);
+    for (size_t j = 0; index->layout.kind->search != NULL && j < n && st == PHIAL_OK; j++) {
+        const atomic_bool *cancel = r->s->options.cancel;
+        if (cancel != NULL && atomic_load(cancel)) {
+            return ph_err_set(err, PHIAL_ERR_CANCELLED, "the search was cancelled");
+        }
+        st = index->layout.kind->search(lane, j, r->search->mask, recall_of(r), err);
+        blocks = 0;
+    }
     for (uint64_t at = 0; at < blocks && st == PHIAL_OK; at += PH_VWINDOW_BLOCKS) {
         const atomic_bool *cancel = r->s->options.cancel;
         if (cancel != NULL && atomic_load(cancel)) {
@@ -335,8 +356,8 @@ static phial_status multiply_all(run *r, phial_error *err)
     size_t share = (r->search->n + s->n_lanes - 1) / s->n_lanes;
     for (size_t i = 0; i < s->n_lanes; i++) {
         ph_vlane *lane = &s->lanes[i];
-        phial_status st = ph_vproducts_open(&lane->products, &s->kern, lane->scan, s->index,
-                                            r->search->k, err);
+        phial_status st =
+            ph_vproducts_open(&lane->products, &s->kern, lane->scan, s->index, r->search->k, err);
         if (st != PHIAL_OK) {
             return st;
         }

@@ -110,7 +110,8 @@ static void check_scan(ph_rng *rng, const table *t, size_t n_tables, const scan_
     size_t bytes = PH_VSCAN_FACTORS + c->p / (c->nibbles ? 2 : 8) * PH_VSCAN_ROWS;
     size_t table_bytes =
         c->nibbles ? ph_vscan_nibble_table_bytes(c->p) : ph_vscan_bit_table_bytes(c->p);
-    unsigned char *blocks = malloc(c->n_blocks * bytes + 1), *queries = malloc(PH_VSCAN_TOGETHER * table_bytes);
+    unsigned char *blocks = malloc(c->n_blocks * bytes + 1),
+                  *queries = malloc(PH_VSCAN_TOGETHER * table_bytes);
     size_t n = c->n_blocks * PH_VSCAN_ROWS;
     float *want = calloc(PH_VSCAN_TOGETHER * n + 1, 4),
           *want_best = calloc(PH_VSCAN_TOGETHER * c->n_blocks + 1, 4);

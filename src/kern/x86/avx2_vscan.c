@@ -234,8 +234,7 @@ static void nibbles_four(const ph_vscan_query *q, const unsigned char *blocks, s
         __m256i all[FOUR][4];
         for (int half = 0; half < 2; half++) {
             __m256i sums[8];
-            nibble_sums(sums, q, FOUR, 2, block + PH_VSCAN_FACTORS + (size_t)half * 64,
-                        p);
+            nibble_sums(sums, q, FOUR, 2, block + PH_VSCAN_FACTORS + (size_t)half * 64, p);
             UNROLL
             for (int k = 0; k < 8; k++) {
                 all[k / 2][half * 2 + k % 2] = sums[k];

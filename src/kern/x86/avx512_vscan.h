@@ -78,10 +78,10 @@ VS_INLINE void vs_pair(__m512i t[2], const unsigned char *table)
 /* Adds the entries of two pairs of groups; t: their tables, code: low and high halves. */
 VS_INLINE void vs_look_up(__m512i *all, __m512i *high, const __m512i t[4], const __m512i code[4])
 {
-    __m512i v = _mm512_add_epi8(_mm512_shuffle_epi8(t[0], code[0]),
-                                _mm512_shuffle_epi8(t[1], code[1]));
-    __m512i w = _mm512_add_epi8(_mm512_shuffle_epi8(t[2], code[2]),
-                                _mm512_shuffle_epi8(t[3], code[3]));
+    __m512i v =
+        _mm512_add_epi8(_mm512_shuffle_epi8(t[0], code[0]), _mm512_shuffle_epi8(t[1], code[1]));
+    __m512i w =
+        _mm512_add_epi8(_mm512_shuffle_epi8(t[2], code[2]), _mm512_shuffle_epi8(t[3], code[3]));
     v = _mm512_add_epi8(v, w);
     *all = _mm512_add_epi16(*all, v);
     *high = _mm512_add_epi16(*high, _mm512_srli_epi16(v, 8));
@@ -101,10 +101,9 @@ VS_INLINE void vs_bit_depth(__m512i sums[][2], const ph_vscan_query *q, const in
     }
     for (size_t at = from * 32; at < to * 32; at += 128) {
         __m512i c = vs_load(codes + at), d = vs_load(codes + at + 64);
-        const __m512i code[4] = {_mm512_and_si512(c, low_half),
-                                 _mm512_and_si512(_mm512_srli_epi16(c, 4), low_half),
-                                 _mm512_and_si512(d, low_half),
-                                 _mm512_and_si512(_mm512_srli_epi16(d, 4), low_half)};
+        const __m512i code[4] = {
+            _mm512_and_si512(c, low_half), _mm512_and_si512(_mm512_srli_epi16(c, 4), low_half),
+            _mm512_and_si512(d, low_half), _mm512_and_si512(_mm512_srli_epi16(d, 4), low_half)};
         vs_ask(codes + at);
         vs_ask(codes + at + 64);
         VS_UNROLL
@@ -124,8 +123,8 @@ VS_INLINE void vs_bit_depth(__m512i sums[][2], const ph_vscan_query *q, const in
     VS_UNROLL
     for (int j = 0; j < n_q; j++) {
         __m512i low = _mm512_sub_epi16(all[j], _mm512_slli_epi16(high[j], 8));
-        __m256i lower = _mm256_add_epi16(_mm512_castsi512_si256(low),
-                                         _mm512_extracti64x4_epi64(low, 1));
+        __m256i lower =
+            _mm256_add_epi16(_mm512_castsi512_si256(low), _mm512_extracti64x4_epi64(low, 1));
         __m256i upper = _mm256_add_epi16(_mm512_castsi512_si256(high[j]),
                                          _mm512_extracti64x4_epi64(high[j], 1));
         sums[j][0] = _mm512_add_epi32(sums[j][0], _mm512_cvtepu16_epi32(lower));
@@ -275,7 +274,8 @@ static void vs_scan_nibbles(const ph_vscan_query *q, size_t n_q, const unsigned 
     }
 }
 
-/* --- rows: one after the other, a single ascending stream is what memory likes ----------------- */
+/* --- rows: one after the other, a single ascending stream is what memory likes -----------------
+ */
 
 static int32_t vs_sum_codes(const int8_t *codes, const int16_t *q, size_t p)
 {
@@ -285,8 +285,7 @@ static int32_t vs_sum_codes(const int8_t *codes, const int16_t *q, size_t p)
         __m512i wide = _mm512_cvtepi8_epi16(c);
         sum = _mm512_add_epi32(sum, _mm512_madd_epi16(wide, vs_load(q + d)));
     }
-    __m256i both =
-        _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
+    __m256i both = _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
     __m128i s = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
     s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
