@@ -280,7 +280,35 @@ static void products_change_nothing(void **state)
     check_products(VSET_CLUSTERED, PH_VINDEX_L2, 64, 1000);
 }
 
-/* Images do not depend on the threads that make them, nor candidates on the instruction set. */
+static void check_images(const vset *v, const char *kind)
+{
+    ph_buf one, other;
+    ph_buf_init(&one, 0);
+    ph_buf_init(&other, 0);
+    ph_vindex_options o;
+    ph_vindex_options_default(&o);
+    o.kind = kind;
+    o.dim = (uint32_t)v->dim;
+    o.segment_rows = 512;
+    const char *path = vset_path("pool");
+    assert_int_equal(vset_build(v, path, &o, NULL), PHIAL_OK);
+    assert_int_equal(ph_file_read(&one, path, 64 << 20, NULL), PHIAL_OK);
+    for (int ref = 0; ref < 2; ref++) {
+        o.isa = ref ? "ref" : NULL;
+        assert_int_equal(ph_pool_new(&o.pool, 3, NULL), PHIAL_OK);
+        assert_int_equal(vset_build(v, path, &o, NULL), PHIAL_OK);
+        assert_int_equal(ph_file_read(&other, path, 64 << 20, NULL), PHIAL_OK);
+        assert_true(one.len == other.len && memcmp(one.data, other.data, one.len) == 0);
+        other.len = 0;
+        ph_pool_free(o.pool);
+    }
+    ph_buf_free(&one);
+    ph_buf_free(&other);
+    unlink(path);
+}
+
+/* Images do not depend on the threads that make them nor on the instruction set, nor do candidates.
+ */
 static void instruction_sets_agree(void **state)
 {
     (void)state;
@@ -298,25 +326,10 @@ static void instruction_sets_agree(void **state)
     vfound_free(&a);
     vfound_free(&b);
     ph_vindex_close(index);
-    ph_buf one, three;
-    ph_buf_init(&one, 0);
-    ph_buf_init(&three, 0);
-    ph_vindex_options o;
-    ph_vindex_options_default(&o);
-    o.kind = "bits";
-    o.dim = 100;
-    o.segment_rows = 512;
-    const char *path = vset_path("pool");
-    assert_int_equal(vset_build(&v, path, &o, NULL), PHIAL_OK);
-    assert_int_equal(ph_file_read(&one, path, 64 << 20, NULL), PHIAL_OK);
-    assert_int_equal(ph_pool_new(&o.pool, 3, NULL), PHIAL_OK);
-    assert_int_equal(vset_build(&v, path, &o, NULL), PHIAL_OK);
-    assert_int_equal(ph_file_read(&three, path, 64 << 20, NULL), PHIAL_OK);
-    assert_true(one.len == three.len && memcmp(one.data, three.data, one.len) == 0);
-    ph_pool_free(o.pool);
-    ph_buf_free(&one);
-    ph_buf_free(&three);
-    unlink(path);
+    static const char *const kinds[] = {"int8", "bits", "cells"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        check_images(&v, kinds[i]);
+    }
     vset_free(&v);
 }
 

@@ -11,7 +11,10 @@
 
 #define UNIT_BLOCKS 64 /* a thread's share of a window is handed out in these; a multiple of 8 */
 
-#define PRODUCTS_FROM 8 /* queries */
+/* Batches over f32 rows are multiplied from so many queries on, for at most so many results, which
+ * there has to be room for. */
+#define PRODUCTS_FROM   8
+#define PRODUCTS_MOST_K 1024
 
 struct ph_vsearcher {
     const ph_vindex *index;
@@ -275,26 +278,21 @@ static void give(const run *r, ph_vtop *top, size_t query)
     r->found[query] = top->n;
 }
 
-/* Queries first .. first + n - 1 in a lane; with `shared` every thread scans. */
-static phial_status search_group(run *r, ph_vlane *lane, size_t first, size_t n, bool shared,
-                                 phial_error *err)
+static bool cancelled(const run *r)
 {
-    const ph_vindex *index = r->s->index;
-    uint64_t blocks = (index->layout.n_rows + PH_VSCAN_ROWS - 1) / PH_VSCAN_ROWS;
+    const atomic_bool *cancel = r->s->options.cancel;
+    return cancel != NULL && atomic_load(cancel);
+}
+
+/* Scans all rows for a lane's n queries, window by window; with `shared` every thread scans. */
+static phial_status search_windows(const run *r, ph_vlane *lane, size_t n, bool shared,
+                                   phial_error *err)
+{
+    uint64_t blocks = (r->s->index->layout.n_rows + PH_VSCAN_ROWS - 1) / PH_VSCAN_ROWS;
     run own = {.s = r->s, .search = r->search, .lane = lane, .n = n};
     phial_status st = PHIAL_OK;
-    prepare(r, lane, first, n);
-    for (size_t j = 0; index->layout.kind->search != NULL && j < n && st == PHIAL_OK; j++) {
-        const atomic_bool *cancel = r->s->options.cancel;
-        if (cancel != NULL && atomic_load(cancel)) {
-            return ph_err_set(err, PHIAL_ERR_CANCELLED, "the search was cancelled");
-        }
-        st = index->layout.kind->search(lane, j, r->search->mask, recall_of(r), err);
-        blocks = 0;
-    }
     for (uint64_t at = 0; at < blocks && st == PHIAL_OK; at += PH_VWINDOW_BLOCKS) {
-        const atomic_bool *cancel = r->s->options.cancel;
-        if (cancel != NULL && atomic_load(cancel)) {
+        if (cancelled(r)) {
             return ph_err_set(err, PHIAL_ERR_CANCELLED, "the search was cancelled");
         }
         own.first_block = at;
@@ -309,6 +307,30 @@ static phial_status search_group(run *r, ph_vlane *lane, size_t first, size_t n,
             st = ph_vlane_harvest(lane, j, at * PH_VSCAN_ROWS, own.n_blocks, err);
         }
     }
+    return st;
+}
+
+/* Of kinds that search by themselves. */
+static phial_status search_each(const run *r, ph_vlane *lane, size_t n, phial_error *err)
+{
+    phial_status st = PHIAL_OK;
+    for (size_t j = 0; j < n && st == PHIAL_OK; j++) {
+        if (cancelled(r)) {
+            return ph_err_set(err, PHIAL_ERR_CANCELLED, "the search was cancelled");
+        }
+        st = r->s->index->layout.kind->search(lane, j, r->search->mask, recall_of(r), err);
+    }
+    return st;
+}
+
+/* Queries first .. first + n - 1 in a lane. */
+static phial_status search_group(run *r, ph_vlane *lane, size_t first, size_t n, bool shared,
+                                 phial_error *err)
+{
+    prepare(r, lane, first, n);
+    phial_status st = r->s->index->layout.kind->search != NULL
+                          ? search_each(r, lane, n, err)
+                          : search_windows(r, lane, n, shared, err);
     for (size_t j = 0; j < n && st == PHIAL_OK; j++) {
         give(r, &lane->tops[j], first + j);
     }
@@ -423,7 +445,8 @@ phial_status ph_vsearcher_run(ph_vsearcher *s, const ph_vsearch *search, int64_t
 {
     phial_status st = check_search(s, search, err);
     run r = {.s = s, .search = search, .ids = ids, .scores = scores, .found = found};
-    bool multiply = s->index->layout.kind->exact && search->n >= PRODUCTS_FROM * s->n_lanes;
+    bool multiply = s->index->layout.kind->exact && search->n >= PRODUCTS_FROM * s->n_lanes &&
+                    search->k <= PRODUCTS_MOST_K;
     if (st == PHIAL_OK && !multiply) {
         st = make_room(s, search->n < PH_VGROUP ? search->n : PH_VGROUP, search->k, err);
     }
