@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/f4.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
@@ -86,32 +87,18 @@ void ph_vspace_direct(const ph_vspace *space, float *out, const float *x)
     }
 }
 
-typedef float f4 __attribute__((vector_size(16)));
-
-static inline f4 load4(const float *p)
-{
-    f4 v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static inline void store4(float *p, f4 v)
-{
-    memcpy(p, &v, sizeof v);
-}
-
 /* Steps h and 2 h, h a multiple of 4. */
 static void two_steps(float *y, size_t n, size_t h)
 {
     for (size_t i = 0; i < n; i += 4 * h) {
         for (size_t j = i; j < i + h; j += 4) {
-            f4 a = load4(y + j), b = load4(y + j + h);
-            f4 c = load4(y + j + 2 * h), d = load4(y + j + 3 * h);
-            f4 ab = a + b, cd = c + d, a_b = a - b, c_d = c - d;
-            store4(y + j, ab + cd);
-            store4(y + j + h, a_b + c_d);
-            store4(y + j + 2 * h, ab - cd);
-            store4(y + j + 3 * h, a_b - c_d);
+            ph_f4 a = ph_f4_load(y + j), b = ph_f4_load(y + j + h);
+            ph_f4 c = ph_f4_load(y + j + 2 * h), d = ph_f4_load(y + j + 3 * h);
+            ph_f4 ab = a + b, cd = c + d, a_b = a - b, c_d = c - d;
+            ph_f4_store(y + j, ab + cd);
+            ph_f4_store(y + j + h, a_b + c_d);
+            ph_f4_store(y + j + 2 * h, ab - cd);
+            ph_f4_store(y + j + 3 * h, a_b - c_d);
         }
     }
 }
@@ -120,9 +107,9 @@ static void one_step(float *y, size_t n, size_t h)
 {
     for (size_t i = 0; i < n; i += 2 * h) {
         for (size_t j = i; j < i + h; j += 4) {
-            f4 a = load4(y + j), b = load4(y + j + h);
-            store4(y + j, a + b);
-            store4(y + j + h, a - b);
+            ph_f4 a = ph_f4_load(y + j), b = ph_f4_load(y + j + h);
+            ph_f4_store(y + j, a + b);
+            ph_f4_store(y + j + h, a - b);
         }
     }
 }
@@ -147,7 +134,7 @@ static void hadamard(float *y, size_t n)
     }
     float by = (float)(1 / sqrt((double)n));
     for (size_t i = 0; i < n; i += 4) {
-        store4(y + i, load4(y + i) * by);
+        ph_f4_store(y + i, ph_f4_load(y + i) * by);
     }
 }
 
