@@ -1,4 +1,4 @@
-/* Embedding speed: bench_embed MODEL IDS THREADS exact|fast OUT.npy
+/* Embedding speed: bench_embed MODEL IDS THREADS exact|fast OUT.npy [BATCH]
  *
  * IDS has one text a line, token ids with blanks between. Opens the model, prints "ready", and
  * then, for each line on standard input, embeds all texts, writes the vectors to OUT.npy and prints
@@ -74,8 +74,8 @@ int main(int argc, char **argv)
     phial_error err = {0};
     phial_embedder *e = NULL;
     phial_tokens *lists;
-    if (argc != 6) {
-        fprintf(stderr, "bench_embed MODEL IDS THREADS exact|fast OUT.npy\n");
+    if (argc != 6 && argc != 7) {
+        fprintf(stderr, "bench_embed MODEL IDS THREADS exact|fast OUT.npy [BATCH]\n");
         return 2;
     }
     phial_embedder_options o;
@@ -85,6 +85,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_embed: '%s' is no number of threads\n", argv[3]);
         return 2;
     }
+    uint64_t batch = 0;
+    if (argc == 7 && (!ph_str_parse_u64(ph_str_from(argv[6]), &batch) || batch > 65536)) {
+        fprintf(stderr, "bench_embed: '%s' is no number of tokens\n", argv[6]);
+        return 2;
+    }
+    o.n_batch = (uint32_t)batch;
     o.n_threads = (int)threads;
     o.math = strcmp(argv[4], "fast") == 0 ? PHIAL_MATH_FAST : PHIAL_MATH_EXACT;
     o.normalize = PHIAL_NORMALIZE_NO;

@@ -8,6 +8,9 @@ BENCH_VINDEX is the program built from bench/bench_vindex.c; it makes the vector
 the others, and is run once in each round, the others before and after it (A B A B). What counts is
 the thread's CPU time, so that waiting for a core does not; what a neighbour on the same core takes
 away still does, which is why the ratios of each round are shown and not only the best figures.
+FAISS's batches are matrix products of its OpenBLAS, which chooses its kernels by a list of CPUs that
+it was made with; on one that it does not know, OPENBLAS_CORETYPE in the environment decides
+(SkylakeX is best where there is AVX-512), and what it chose is printed with threadpoolctl.
 Recall is counted against FAISS's flat index. Equal order is checked too: ids that differ from
 FAISS's at a place must have distances within 1e-6 of each other.
 """
@@ -81,6 +84,12 @@ def main():
     print("places where ids differ from FAISS's flat index, of", one_by_one.size, "-",
           int((one_by_one != truth[:200]).sum()), "- with distances apart by more than 1e-6:",
           same_order(rows, queries, one_by_one, truth[:200]))
+    try:
+        import threadpoolctl
+        print("BLAS:", ", ".join(f"{x['filepath'].split('/')[-1]} {x.get('architecture')}"
+                                 for x in threadpoolctl.threadpool_info() if x["user_api"] == "blas"))
+    except ImportError:
+        pass
     graph = None
     if not args.no_hnsw:
         graph = hnswlib.Index("l2", args.dim)
@@ -97,7 +106,7 @@ def main():
         note("faiss flat, single", speed, 1.0)
         speed, (_, ids) = timed(lambda: flat.search(queries, k), len(queries))
         note("faiss flat, batch", speed, 1.0)
-        for ef in (10, 15, 20, 40, 80, 160) if graph else ():
+        for ef in (10, 14, 16, 18, 20, 30, 40, 80) if graph else ():
             graph.set_ef(ef)
             speed, found = timed(lambda: [graph.knn_query(q, k, num_threads=1)[0][0]
                                           for q in queries], len(queries))

@@ -67,12 +67,13 @@ static void check_set(vset_kind kind, size_t n, size_t dim, size_t k)
         ph_vindex *flat = vset_index(&v, "flat", metrics[m], true);
         vfound truth = vset_search(&v, flat, k, 0, NULL, NULL);
         check_flat(&v, metrics[m], &truth);
-        for (int i = 0; i < 2; i++) {
-            ph_vindex *index = vset_index(&v, i ? "bits" : "int8", metrics[m], true);
+        for (size_t i = 1; ph_vindex_kind_name(i) != NULL; i++) {
+            const char *name = ph_vindex_kind_name(i);
+            ph_vindex *index = vset_index(&v, name, metrics[m], true);
             vfound f = vset_search(&v, index, k, 1, NULL, NULL);
             if (!vfound_same(&truth, &f)) {
-                fail_msg("%s differs: set %d, %zu x %zu, k %zu, %s", i ? "bits" : "int8", kind, n,
-                         dim, k, ph_vindex_metric_name(metrics[m]));
+                fail_msg("%s differs: set %d, %zu x %zu, k %zu, %s", name, kind, n, dim, k,
+                         ph_vindex_metric_name(metrics[m]));
             }
             vfound_free(&f);
             ph_vindex_close(index);
@@ -106,9 +107,8 @@ static void sizes_at_the_edges(void **state)
     check_set(VSET_RANDOM, 100, 4500, 7);
 }
 
-static void recall_is_reached(void **state)
+static void check_recall(const char *kind)
 {
-    (void)state;
     static const double wanted[] = {0.5, 0.8, 0.95, 0.99};
     vset v = vset_new(VSET_CLUSTERED, 6000, 200, 96, 3);
     vset r = vset_new(VSET_RANDOM, 6000, 200, 96, 3);
@@ -116,7 +116,7 @@ static void recall_is_reached(void **state)
     for (int s = 0; s < 2; s++) {
         for (size_t m = 0; m < 3; m++) {
             ph_vindex *flat = vset_index(sets[s], "flat", metrics[m], true);
-            ph_vindex *bits = vset_index(sets[s], "bits", metrics[m], true);
+            ph_vindex *bits = vset_index(sets[s], kind, metrics[m], true);
             vfound truth = vset_search(sets[s], flat, 10, 0, NULL, NULL);
             for (size_t w = 0; w < sizeof wanted / sizeof wanted[0]; w++) {
                 vfound f = vset_search(sets[s], bits, 10, wanted[w], NULL, NULL);
@@ -127,8 +127,9 @@ static void recall_is_reached(void **state)
                     }
                 }
                 double recall = (double)hits / (double)(f.n * 10);
-                print_message("%s, %s, wanted %.2f: recall %.4f\n", s ? "random" : "clustered",
-                              ph_vindex_metric_name(metrics[m]), wanted[w], recall);
+                print_message("%s, %s, %s, wanted %.2f: recall %.4f\n", kind,
+                              s ? "random" : "clustered", ph_vindex_metric_name(metrics[m]),
+                              wanted[w], recall);
                 assert_true(recall >= wanted[w]);
                 vfound_free(&f);
             }
@@ -139,6 +140,13 @@ static void recall_is_reached(void **state)
     }
     vset_free(&v);
     vset_free(&r);
+}
+
+static void recall_is_reached(void **state)
+{
+    (void)state;
+    check_recall("bits");
+    check_recall("cells");
 }
 
 /* Filters: what is found under a mask is what flat finds among the rows that are left. */
@@ -225,7 +233,82 @@ static void threads_and_batches_agree(void **state)
     vset_free(&v);
 }
 
-/* Images do not depend on the threads that make them, nor candidates on the instruction set. */
+/* Many queries over f32 rows are multiplied together: to the last bit what each finds alone. */
+static void check_products(vset_kind kind, ph_vindex_metric metric, size_t dim, size_t k)
+{
+    vset v = vset_new(kind, 600, 45, dim, 8);
+    ph_vindex *flat = vset_index(&v, "flat", metric, true);
+    ph_vindex_mask *mask = NULL;
+    assert_int_equal(ph_vindex_mask_new(&mask, flat, true, NULL), PHIAL_OK);
+    for (size_t i = 0; i < v.n; i += 3) {
+        assert_true(ph_vindex_mask_set(mask, v.ids[i], false));
+    }
+    for (int masked = 0; masked < 2; masked++) {
+        const ph_vindex_mask *m = masked ? mask : NULL;
+        vfound together = vset_search(&v, flat, k, 0, m, NULL);
+        for (size_t i = 0; i < v.n_queries; i++) {
+            vset one = v;
+            one.queries += i * dim;
+            one.n_queries = 1;
+            vfound alone = vset_search(&one, flat, k, 0, m, NULL);
+            if (alone.found[0] != together.found[i] ||
+                memcmp(alone.ids, together.ids + i * k, k * 8) != 0 ||
+                memcmp(alone.scores, together.scores + i * k, k * 4) != 0) {
+                fail_msg("set %d, %s, dim %zu, query %zu", kind, ph_vindex_metric_name(metric), dim,
+                         i);
+            }
+            vfound_free(&alone);
+        }
+        vfound_free(&together);
+    }
+    ph_vindex_mask_free(mask);
+    ph_vindex_close(flat);
+    vset_free(&v);
+}
+
+static void products_change_nothing(void **state)
+{
+    (void)state;
+    static const size_t dims[] = {1, 31, 64, 385};
+    for (int kind = 0; kind < VSET_N; kind++) {
+        for (size_t m = 0; m < 3; m++) {
+            for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d += CHECK_STEP(2)) {
+                check_products((vset_kind)kind, metrics[m], dims[d], 9);
+            }
+        }
+    }
+    check_products(VSET_CLUSTERED, PH_VINDEX_L2, 64, 1000);
+}
+
+static void check_images(const vset *v, const char *kind)
+{
+    ph_buf one, other;
+    ph_buf_init(&one, 0);
+    ph_buf_init(&other, 0);
+    ph_vindex_options o;
+    ph_vindex_options_default(&o);
+    o.kind = kind;
+    o.dim = (uint32_t)v->dim;
+    o.segment_rows = 512;
+    const char *path = vset_path("pool");
+    assert_int_equal(vset_build(v, path, &o, NULL), PHIAL_OK);
+    assert_int_equal(ph_file_read(&one, path, 64 << 20, NULL), PHIAL_OK);
+    for (int ref = 0; ref < 2; ref++) {
+        o.isa = ref ? "ref" : NULL;
+        assert_int_equal(ph_pool_new(&o.pool, 3, NULL), PHIAL_OK);
+        assert_int_equal(vset_build(v, path, &o, NULL), PHIAL_OK);
+        assert_int_equal(ph_file_read(&other, path, 64 << 20, NULL), PHIAL_OK);
+        assert_true(one.len == other.len && memcmp(one.data, other.data, one.len) == 0);
+        other.len = 0;
+        ph_pool_free(o.pool);
+    }
+    ph_buf_free(&one);
+    ph_buf_free(&other);
+    unlink(path);
+}
+
+/* Images do not depend on the threads that make them nor on the instruction set, nor do candidates.
+ */
 static void instruction_sets_agree(void **state)
 {
     (void)state;
@@ -243,25 +326,10 @@ static void instruction_sets_agree(void **state)
     vfound_free(&a);
     vfound_free(&b);
     ph_vindex_close(index);
-    ph_buf one, three;
-    ph_buf_init(&one, 0);
-    ph_buf_init(&three, 0);
-    ph_vindex_options o;
-    ph_vindex_options_default(&o);
-    o.kind = "bits";
-    o.dim = 100;
-    o.segment_rows = 512;
-    const char *path = vset_path("pool");
-    assert_int_equal(vset_build(&v, path, &o, NULL), PHIAL_OK);
-    assert_int_equal(ph_file_read(&one, path, 64 << 20, NULL), PHIAL_OK);
-    assert_int_equal(ph_pool_new(&o.pool, 3, NULL), PHIAL_OK);
-    assert_int_equal(vset_build(&v, path, &o, NULL), PHIAL_OK);
-    assert_int_equal(ph_file_read(&three, path, 64 << 20, NULL), PHIAL_OK);
-    assert_true(one.len == three.len && memcmp(one.data, three.data, one.len) == 0);
-    ph_pool_free(o.pool);
-    ph_buf_free(&one);
-    ph_buf_free(&three);
-    unlink(path);
+    static const char *const kinds[] = {"int8", "bits", "cells"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        check_images(&v, kinds[i]);
+    }
     vset_free(&v);
 }
 
@@ -402,10 +470,15 @@ static void bad_searches_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(structures_agree),          cmocka_unit_test(sizes_at_the_edges),
-        cmocka_unit_test(recall_is_reached),         cmocka_unit_test(masks_are_exact),
-        cmocka_unit_test(threads_and_batches_agree), cmocka_unit_test(instruction_sets_agree),
-        cmocka_unit_test(rows_can_be_fetched),       cmocka_unit_test(many_rows),
+        cmocka_unit_test(structures_agree),
+        cmocka_unit_test(sizes_at_the_edges),
+        cmocka_unit_test(recall_is_reached),
+        cmocka_unit_test(masks_are_exact),
+        cmocka_unit_test(threads_and_batches_agree),
+        cmocka_unit_test(instruction_sets_agree),
+        cmocka_unit_test(products_change_nothing),
+        cmocka_unit_test(rows_can_be_fetched),
+        cmocka_unit_test(many_rows),
         cmocka_unit_test(bad_searches_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

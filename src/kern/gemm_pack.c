@@ -4,6 +4,7 @@
  * and no copy here gains from wider ones. */
 #include <string.h>
 
+#include "base/f4.h"
 #include "kern/sgemm.h"
 
 #define AHEAD 12 /* rows asked for ahead of time */
@@ -27,39 +28,26 @@
         function(__VA_ARGS__, w);                                                                  \
     }
 
-typedef float f4 __attribute__((vector_size(16)));
-
-static inline f4 load4(const float *p)
-{
-    f4 v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static inline void store4(float *p, f4 v)
-{
-    memcpy(p, &v, sizeof v);
-}
-
 /* Four rows of n columns to four columns of n rows. */
 static inline void transpose4(float *dst, size_t w, const float *src, size_t ld)
 {
-    f4 a = load4(src), b = load4(src + ld), c = load4(src + 2 * ld), d = load4(src + 3 * ld);
-    f4 ab0 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-    f4 ab1 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    f4 cd0 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-    f4 cd1 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    store4(dst, __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5));
-    store4(dst + w, __builtin_shufflevector(ab0, cd0, 2, 3, 6, 7));
-    store4(dst + 2 * w, __builtin_shufflevector(ab1, cd1, 0, 1, 4, 5));
-    store4(dst + 3 * w, __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7));
+    ph_f4 a = ph_f4_load(src), b = ph_f4_load(src + ld), c = ph_f4_load(src + 2 * ld),
+          d = ph_f4_load(src + 3 * ld);
+    ph_f4 ab0 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    ph_f4 ab1 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    ph_f4 cd0 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    ph_f4 cd1 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    ph_f4_store(dst, __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5));
+    ph_f4_store(dst + w, __builtin_shufflevector(ab0, cd0, 2, 3, 6, 7));
+    ph_f4_store(dst + 2 * w, __builtin_shufflevector(ab1, cd1, 0, 1, 4, 5));
+    ph_f4_store(dst + 3 * w, __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7));
 }
 
 static inline void transpose2(float *dst, size_t w, const float *src, size_t ld)
 {
-    f4 a = load4(src), b = load4(src + ld);
-    f4 ab0 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-    f4 ab1 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    ph_f4 a = ph_f4_load(src), b = ph_f4_load(src + ld);
+    ph_f4 ab0 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    ph_f4 ab1 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
     memcpy(dst, &ab0, 8);
     memcpy(dst + w, (const char *)&ab0 + 8, 8);
     memcpy(dst + 2 * w, &ab1, 8);
@@ -139,8 +127,8 @@ void ph_scatter_cols(float *dst, size_t ld, const float *src, size_t ld_src, siz
             transpose4(part, 4, src + c * ld_src + i, ld_src);
             for (size_t r = 0; r < 4; r++) {
                 float *to = dst + (i + r) * ld + c;
-                f4 x = load4(part + 4 * r);
-                store4(to, add ? load4(to) + x : x);
+                ph_f4 x = ph_f4_load(part + 4 * r);
+                ph_f4_store(to, add ? ph_f4_load(to) + x : x);
             }
         }
         for (; c < d; c++) {

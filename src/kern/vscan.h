@@ -22,10 +22,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define PH_VSCAN_ROWS     32
 #define PH_VSCAN_FACTORS  ((size_t)3 * PH_VSCAN_ROWS * sizeof(float)) /* bytes before the codes */
-#define PH_VSCAN_TOGETHER 4 /* queries a kernel takes at once */
+#define PH_VSCAN_TOGETHER 8 /* queries a kernel takes at once */
 
 #define PH_VSCAN_BIT_DEPTH    4096 /* dimensions summed in 16 bits */
 #define PH_VSCAN_NIBBLE_DEPTH 512
@@ -44,11 +45,22 @@ static inline size_t ph_vscan_bit_table_bytes(size_t p)
     return p / 8 * 32;
 }
 
-/* nibbles: int8 q[p], then for each depth block two int16: minus 7.5 x the sum of q over its even
- * and over its odd dimensions, rounded, modulo 2^16. */
+/* nibbles: int8 q[p], then for each depth block two int32: minus 7.5 x the sum of q over its even
+ * and over its odd dimensions, rounded. */
 static inline size_t ph_vscan_nibble_table_bytes(size_t p)
 {
-    return p + (p + PH_VSCAN_NIBBLE_DEPTH - 1) / PH_VSCAN_NIBBLE_DEPTH * 4;
+    return p + (p + PH_VSCAN_NIBBLE_DEPTH - 1) / PH_VSCAN_NIBBLE_DEPTH * 8;
+}
+
+/* Sum of these numbers. */
+static inline int32_t ph_vscan_nibble_start(const unsigned char *table, size_t p)
+{
+    int32_t sum = 0, one;
+    for (size_t at = p; at < ph_vscan_nibble_table_bytes(p); at += sizeof one) {
+        memcpy(&one, table + at, sizeof one);
+        sum += one;
+    }
+    return sum;
 }
 
 typedef struct ph_vscan_query {
@@ -65,8 +77,9 @@ typedef void (*ph_vscan_fn)(const ph_vscan_query *q, size_t n_q, const unsigned 
 typedef struct ph_vscan {
     /* sum: over all groups and both tables, the entry of the row's bits. */
     ph_vscan_fn bits;
-    /* sum: of q * code over the even and over the odd dimensions of each depth block, plus the
-     * table's number, each of them modulo 2^16 into -2^15 .. 2^15 - 1. */
+    /* sum: of q * code over all dimensions, plus the table's numbers. PH_VSCAN_NIBBLE_ROOM keeps
+     * each half of a depth block, with its number, within 16 bits: a kernel may add them up modulo
+     * 2^16. */
     ph_vscan_fn nibbles;
     /* Sum of codes[d] * q[d], d < p, p a multiple of 32. The caller keeps p * 128 * |q| below 2^31.
      */
@@ -79,6 +92,8 @@ typedef struct ph_vscan {
 extern const ph_vscan ph_vscan_ref;
 #if defined(__x86_64__)
 extern const ph_vscan ph_vscan_avx2;
+extern const ph_vscan ph_vscan_avx512;
+extern const ph_vscan ph_vscan_avx512vnni;
 #endif
 
 /* For the instruction set of a kernel table (kern/kern.h). */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "rag/vindex_kind.h"
+#include "rag/vindex_cells.h"
 
 #define LARGEST_ROOT 200 /* 7.5 sqrt(512) and more */
 
@@ -76,13 +76,16 @@ static uint64_t align64(uint64_t n, uint64_t to)
 
 static void part_sizes(const ph_vlayout *l, uint64_t n, uint64_t bytes[PH_VPARTS])
 {
-    uint64_t blocks = (n + PH_VSCAN_ROWS - 1) / PH_VSCAN_ROWS;
+    uint64_t blocks = l->kind->arrange != NULL ? ph_vcell_scan_blocks((size_t)n)
+                                               : (n + PH_VSCAN_ROWS - 1) / PH_VSCAN_ROWS;
     bytes[PH_VPART_IDS] = align64(n * sizeof(int64_t), 64);
     bytes[PH_VPART_ROWS] = l->has_rows ? align64(n * l->dim * sizeof(float), 64) : 0;
     bytes[PH_VPART_SCAN] = align64(blocks * l->kind->block_bytes(l->p), 64);
     bytes[PH_VPART_SIFT] =
         l->kind->sift_bytes != NULL ? align64(blocks * l->kind->sift_bytes(l->p), 64) : 0;
     bytes[PH_VPART_CODES] = l->kind->coded ? align64(n * ph_vcode_row_bytes(l->p), 64) : 0;
+    bytes[PH_VPART_CELLS] =
+        l->kind->arrange != NULL ? align64(ph_vcell_part_bytes((size_t)n, l->p), 64) : 0;
 }
 
 /* With dim at most 2^16 and 2^31 rows a file has less than 2^51 bytes: nothing overflows. */
@@ -239,7 +242,7 @@ static phial_status compare(const ph_vindex *x, const ph_vheader *h, const ph_vi
 static phial_status check_body(const ph_vindex *x, const ph_vheader *h, ph_vindex_state *state,
                                phial_error *err)
 {
-    static const char *const names[PH_VPARTS] = {"ids", "rows", "scan", "sift", "codes"};
+    static const char *const names[PH_VPARTS] = {"ids", "rows", "scan", "sift", "codes", "cells"};
     const ph_vlayout *l = &x->layout;
     const unsigned char *hashes = x->data + l->hashes_at;
     if (h->hashes_hash !=
@@ -262,7 +265,7 @@ static phial_status check_body(const ph_vindex *x, const ph_vheader *h, ph_vinde
                                   (unsigned long long)(s * l->segment_rows));
             }
             /* What a query seldom touches need not stay. */
-            if (i != PH_VPART_SCAN && i != PH_VPART_IDS) {
+            if (i != PH_VPART_SCAN && i != PH_VPART_IDS && i != PH_VPART_CELLS) {
                 ph_map_advise(x->map, (size_t)at[i], (size_t)(at[i + 1] - at[i]), PH_MAP_RELEASE);
             }
         }
@@ -339,6 +342,9 @@ ph_vindex_info ph_vindex_describe(const ph_vindex *index)
     uint64_t blocks = (l->n_rows + PH_VSCAN_ROWS - 1) / PH_VSCAN_ROWS;
     uint64_t scan =
         l->kind->exact ? l->n_rows * l->dim * sizeof(float) : blocks * l->kind->block_bytes(l->p);
+    if (l->kind->arrange != NULL) {
+        scan = l->n_segments * ph_vcell_mean_blocks(l->segment_rows) * ph_vcell_mean_bytes(l->p);
+    }
     return (ph_vindex_info){l->kind->name, index->space.metric, l->dim, l->n_rows,
                             l->has_rows,   l->file_bytes,       scan,   index->source};
 }

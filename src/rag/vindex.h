@@ -12,6 +12,7 @@
  *         likewise, what still could be by its f32 row
  *   bits  one bit a dimension, with the error's distribution instead of a bound: as many rows are
  *         looked at closer as the wanted recall asks for
+ *   cells bits, of the rows that lie near the query: the rows are parted by k-means
  * The f32 rows are in the image, or the caller fetches them from where they are.
  *
  * Scores are FAISS's: squared L2 distance, inner product, inner product of both at length 1 (0 with
@@ -55,7 +56,7 @@ const char *ph_vindex_kind_about(size_t i);
 /* --- building --- */
 
 typedef struct ph_vindex_options {
-    const char *kind; /* "flat", "int8", "bits" */
+    const char *kind; /* "flat", "int8", "bits", "cells" */
     ph_vindex_metric metric;
     uint32_t dim;      /* 1 .. PH_VINDEX_MAX_DIM; flat: PH_VINDEX_FLAT_DIM */
     bool keep_rows;    /* f32 rows in the image; flat always has them */
@@ -161,9 +162,9 @@ void ph_vsearcher_free(ph_vsearcher *s);
 typedef struct ph_vsearch {
     const float *queries; /* [n][dim] */
     size_t n;
-    size_t k;                   /* 1 .. PH_VINDEX_MAX_K */
-    double recall;              /* bits: share of the true best wanted, above 0; 1: all of them, by
-                                   proof. 0: 0.95. Others are exact anyhow. */
+    size_t k;      /* 1 .. PH_VINDEX_MAX_K */
+    double recall; /* bits, cells: share of the true best wanted, above 0; 1: all of them, by
+                      proof. 0: 0.95. Others are exact anyhow. */
     const ph_vindex_mask *mask; /* may be NULL */
 } ph_vsearch;
 

@@ -7,6 +7,7 @@
  * proven bounds instead. */
 #include <math.h>
 
+#include "rag/vindex_bits.h"
 #include "rag/vindex_kind.h"
 
 static size_t first_of(size_t p)
@@ -35,7 +36,7 @@ static double encode(unsigned char *block, unsigned char *sift, const ph_vrows *
 static double quantile(double share)
 {
     double low = -8, high = 8;
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 32; i++) {
         double mid = 0.5 * (low + high);
         if (0.5 * erfc(-mid / sqrt(2)) < share) {
             low = mid;
@@ -46,11 +47,15 @@ static double quantile(double share)
     return low;
 }
 
+double ph_vbits_spread(double recall)
+{
+    return recall < 1 ? fmax(0.01, quantile(1 - 0.5 * (1 - recall))) : 0;
+}
+
 static void prepare(ph_vquery *q, size_t p, double largest_root, double recall)
 {
     (void)largest_root;
-    double spread = recall < 1 ? quantile(1 - 0.5 * (1 - recall)) : 0;
-    ph_vquery_bits(q, p, first_of(p), recall < 1 && spread < 0.01 ? 0.01 : spread);
+    ph_vquery_bits(q, p, first_of(p), ph_vbits_spread(recall));
 }
 
 static void scan(const ph_vscan *kernels, const ph_vquery *queries, size_t n, const ph_vstretch *s)

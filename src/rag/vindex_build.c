@@ -5,7 +5,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "rag/vindex_kind.h"
+#include "kern/kern.h"
+#include "rag/vindex_cells.h"
 
 #define SEGMENT_BYTES ((size_t)64 << 20)
 #define SEGMENT_MOST  65536
@@ -17,6 +18,7 @@ struct ph_vindex_builder {
     ph_vspace space;   /* owned */
     ph_pool *pool;
     const atomic_bool *cancel;
+    const ph_vscan *kernels;
     ph_vheader header;
 
     size_t n; /* rows waiting, at most segment_rows */
@@ -101,11 +103,17 @@ phial_status ph_vindex_builder_open(ph_vindex_builder **out, const char *path,
     if (st != PHIAL_OK) {
         return st;
     }
+    ph_kern kern;
+    st = ph_kern_init(&kern, o->isa, err);
+    if (st != PHIAL_OK) {
+        return st;
+    }
     ph_vindex_builder *b = ph_alloc(1, sizeof *b, err);
     if (b == NULL) {
         return PHIAL_ERR_NO_MEMORY;
     }
     ph_buf_init(&b->hashes, 0);
+    b->kernels = ph_vscan_for(kern.isa);
     b->layout = layout;
     b->pool = o->pool;
     b->cancel = o->cancel;
@@ -174,6 +182,9 @@ static void encode_block(ph_vindex_builder *b, size_t block, int thread)
                        norms[r], p);
     }
     ph_vrows rows = {y, norms, n, p};
+    if (l->kind->arrange != NULL) {
+        return;
+    }
     size_t sift_bytes = l->kind->sift_bytes != NULL ? l->kind->sift_bytes(p) : 0;
     double root = l->kind->encode(b->parts[PH_VPART_SCAN] + block * l->kind->block_bytes(p),
                                   b->parts[PH_VPART_SIFT] + block * sift_bytes, &rows);
@@ -193,7 +204,8 @@ static void encode_some(void *arg, int thread, int n_threads)
 static size_t used_bytes(const ph_vindex_builder *b, int part)
 {
     const ph_vlayout *l = &b->layout;
-    size_t blocks = (b->n + PH_VSCAN_ROWS - 1) / PH_VSCAN_ROWS;
+    size_t blocks = l->kind->arrange != NULL ? ph_vcell_scan_blocks(b->n)
+                                             : (b->n + PH_VSCAN_ROWS - 1) / PH_VSCAN_ROWS;
     switch (part) {
     case PH_VPART_IDS:
         return b->n * sizeof(int64_t);
@@ -203,8 +215,10 @@ static size_t used_bytes(const ph_vindex_builder *b, int part)
         return blocks * l->kind->block_bytes(l->p);
     case PH_VPART_SIFT:
         return l->kind->sift_bytes != NULL ? blocks * l->kind->sift_bytes(l->p) : 0;
-    default:
+    case PH_VPART_CODES:
         return l->kind->coded ? b->n * ph_vcode_row_bytes(l->p) : 0;
+    default:
+        return l->kind->arrange != NULL ? ph_vcell_part_bytes(b->n, l->p) : 0;
     }
 }
 
@@ -225,6 +239,25 @@ static phial_status write_segment(ph_vindex_builder *b, phial_error *err)
     return ph_buf_status(&b->hashes, err);
 }
 
+static phial_status arrange(ph_vindex_builder *b, phial_error *err)
+{
+    const ph_vlayout *l = &b->layout;
+    ph_vcell_job job = {.kind = l->kind,
+                        .space = &b->space,
+                        .kernels = b->kernels,
+                        .rows = b->rows,
+                        .codes = b->parts[PH_VPART_CODES],
+                        .n = b->n,
+                        .cancel = b->cancel,
+                        .scan = b->parts[PH_VPART_SCAN],
+                        .part = b->parts[PH_VPART_CELLS]};
+    memset(job.part, 0, ph_vcell_part_bytes(b->n, l->p));
+    memset(job.scan, 0, ph_vcell_scan_blocks(b->n) * l->kind->block_bytes(l->p));
+    phial_status st = l->kind->arrange(&job, err);
+    b->roots[0] = fmax(b->roots[0], job.root);
+    return st == PHIAL_OK ? st : ph_err_context(err, st, "%s", b->path);
+}
+
 static phial_status flush(ph_vindex_builder *b, phial_error *err)
 {
     phial_status st = PHIAL_OK;
@@ -241,7 +274,10 @@ static phial_status flush(ph_vindex_builder *b, phial_error *err)
         } else {
             encode_some(b, 0, 1);
         }
-        st = write_segment(b, err);
+        if (b->layout.kind->arrange != NULL) {
+            st = arrange(b, err);
+        }
+        st = st == PHIAL_OK ? write_segment(b, err) : st;
     }
     b->n = 0;
     return st;

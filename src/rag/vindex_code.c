@@ -188,12 +188,12 @@ void ph_vquery_bits(ph_vquery *q, size_t p, size_t first, double spread)
                 least += four[b] < 0 ? four[b] : 0;
                 sum += four[b];
             }
-            for (unsigned m = 0; m < 16; m++) {
-                int entry = -least;
-                for (unsigned b = 0; b < 4; b++) {
-                    entry += m >> b & 1 ? four[b] : 0;
+            unsigned char *entry = q->table + g * 32 + h * 16;
+            entry[0] = (unsigned char)-least;
+            for (size_t b = 0; b < 4; b++) {
+                for (size_t m = 0; m < (size_t)1 << b; m++) {
+                    entry[m + ((size_t)1 << b)] = (unsigned char)(entry[m] + four[b]);
                 }
-                q->table[g * 32 + h * 16 + m] = (unsigned char)entry;
             }
             offset += least - 0.5 * sum;
         }
@@ -253,9 +253,9 @@ void ph_vquery_nibbles(ph_vquery *q, size_t p, double largest_root)
     for (size_t d = 0, at = p; d < p; d++) {
         sums[d % 4 / 2] += (int8_t)q->table[d];
         if ((d + 1) % PH_VSCAN_NIBBLE_DEPTH == 0 || d + 1 == p) {
-            for (size_t l = 0; l < 2; l++, at += sizeof(int16_t)) {
+            for (size_t l = 0; l < 2; l++, at += sizeof(int32_t)) {
                 long whole = lrint(7.5 * sums[l]);
-                uint16_t init = (uint16_t)(0 - whole);
+                int32_t init = (int32_t)-whole;
                 memcpy(q->table + at, &init, sizeof init);
                 offset += (double)whole - 7.5 * sums[l];
                 sums[l] = 0;

@@ -9,15 +9,9 @@
 /* Rows of a block up to which their 8-bit codes are cheaper than a sift of the block. */
 #define SIFT_FROM 2
 
-typedef struct harvest {
-    ph_vlane *lane;
-    ph_vquery *q;
-    ph_vtop *top;
-    uint64_t first; /* row of the window */
-    ph_vplace batch[PH_VBATCH];
-    size_t n; /* in the batch, in order of rows */
-    phial_error *err;
-} harvest;
+#define EIGHT 8
+
+typedef ph_vharvest harvest;
 
 static void fetch_ahead(const void *p, size_t bytes)
 {
@@ -80,11 +74,18 @@ static void sift_by_codes(harvest *h)
     h->n = kept;
 }
 
+static int by_row(const void *a, const void *b)
+{
+    uint32_t x = ((const ph_vplace *)a)->row, y = ((const ph_vplace *)b)->row;
+    return (x > y) - (x < y);
+}
+
 static phial_status look_closer(harvest *h)
 {
     phial_status st = PHIAL_OK;
     sift_by_codes(h);
     if (h->lane->fetch != NULL) {
+        qsort(h->batch, h->n, sizeof h->batch[0], by_row);
         st = h->n > 0 ? compare_fetched(h) : PHIAL_OK;
     } else {
         ph_vtop order = {h->batch, 0, h->n};
@@ -100,7 +101,7 @@ static phial_status look_closer(harvest *h)
     return st;
 }
 
-static phial_status offer(harvest *h, uint64_t row)
+phial_status ph_vharvest_offer(ph_vharvest *h, uint64_t row)
 {
     const ph_vindex *index = h->lane->index;
     fetch_ahead(ph_vindex_codes(index, row), ph_vcode_row_bytes(index->layout.p));
@@ -108,10 +109,26 @@ static phial_status offer(harvest *h, uint64_t row)
     return h->n == PH_VBATCH ? look_closer(h) : PHIAL_OK;
 }
 
-static int by_row(const void *a, const void *b)
+phial_status ph_vharvest_rest(ph_vharvest *h)
 {
-    uint32_t x = ((const ph_vplace *)a)->row, y = ((const ph_vplace *)b)->row;
-    return (x > y) - (x < y);
+    return h->n > 0 ? look_closer(h) : PHIAL_OK;
+}
+
+size_t ph_vharvest_next(const float *best, size_t i, size_t n, float least)
+{
+    for (; i + EIGHT <= n; i += EIGHT) {
+        int any = 0;
+        for (size_t j = 0; j < EIGHT; j++) {
+            any |= best[i + j] >= least;
+        }
+        if (any) {
+            break;
+        }
+    }
+    while (i < n && !(best[i] >= least)) {
+        i++;
+    }
+    return i;
 }
 
 /* The best row of each of the blocks with the best ones. */
@@ -121,10 +138,11 @@ static phial_status take_seeds(harvest *h, size_t n_blocks)
     float *score = h->q->scan.score;
     ph_vtop seeds = {lane->seeds, 0, lane->n_seeds};
     phial_status st = PHIAL_OK;
-    for (size_t b = 0; b < n_blocks; b++) {
-        bool in = seeds.n < seeds.k || h->q->scan.best[b] > seeds.at[0].key;
-        if (in && h->q->scan.best[b] > -INFINITY) {
-            ph_vtop_add(&seeds, (ph_vplace){h->q->scan.best[b], (uint32_t)b});
+    const float *best = h->q->scan.best;
+    for (size_t b = 0; (b = ph_vharvest_next(best, b, n_blocks, ph_vtop_key(&seeds))) < n_blocks;
+         b++) {
+        if (best[b] > -INFINITY) {
+            ph_vtop_add(&seeds, (ph_vplace){best[b], (uint32_t)b});
         }
     }
     if (lane->fetch != NULL) {
@@ -138,9 +156,9 @@ static phial_status take_seeds(harvest *h, size_t n_blocks)
             at++;
         }
         score[at] = -INFINITY; /* once is enough */
-        st = offer(h, h->first + at);
+        st = ph_vharvest_offer(h, h->first + at);
     }
-    return st == PHIAL_OK && h->n > 0 ? look_closer(h) : st;
+    return st == PHIAL_OK ? ph_vharvest_rest(h) : st;
 }
 
 static ph_vcode_factors factors_at(const unsigned char *block, size_t r)
@@ -180,29 +198,34 @@ static uint32_t sift(const harvest *h, uint64_t row, uint32_t mask, float key)
     return mask;
 }
 
-static phial_status harvest_coded(harvest *h, const float *score, uint64_t row)
+uint32_t ph_vharvest_mask(const ph_vquery *q, const unsigned char *block, const float *score,
+                          size_t n, float key)
 {
-    const ph_vlayout *l = &h->lane->index->layout;
-    const unsigned char *block = block_at(h, row, PH_VPART_SCAN, l->kind->block_bytes(l->p));
-    float key = ph_vtop_key(h->top);
     uint32_t mask = 0;
-    size_t n = 0;
-    for (size_t r = 0; r < PH_VSCAN_ROWS; r++) {
+    for (size_t r = 0; r < n; r++) {
         ph_vcode_factors f;
         if (!(score[r] >= key) || score[r] == -INFINITY) {
             continue;
         }
         f = factors_at(block, r);
-        if (ph_vquery_may_reach(h->q, h->q->share, &f, score[r], key)) {
+        if (ph_vquery_may_reach(q, q->share, &f, score[r], key)) {
             mask |= (uint32_t)1 << r;
-            n++;
         }
     }
-    if (n > SIFT_FROM && l->kind->sift_bytes != NULL) {
+    return mask;
+}
+
+static phial_status harvest_coded(harvest *h, const float *score, uint64_t row)
+{
+    const ph_vlayout *l = &h->lane->index->layout;
+    const unsigned char *block = block_at(h, row, PH_VPART_SCAN, l->kind->block_bytes(l->p));
+    float key = ph_vtop_key(h->top);
+    uint32_t mask = ph_vharvest_mask(h->q, block, score, PH_VSCAN_ROWS, key);
+    if (__builtin_popcount(mask) > SIFT_FROM && l->kind->sift_bytes != NULL) {
         mask = sift(h, row, mask, key);
     }
-    for (size_t r = 0; r < PH_VSCAN_ROWS; r++) {
-        phial_status st = mask >> r & 1 ? offer(h, row + r) : PHIAL_OK;
+    for (; mask != 0; mask &= mask - 1) {
+        phial_status st = ph_vharvest_offer(h, row + (size_t)__builtin_ctz(mask));
         if (st != PHIAL_OK) {
             return st;
         }
@@ -237,11 +260,13 @@ phial_status ph_vlane_harvest(ph_vlane *lane, size_t query, uint64_t first, size
     if (!lane->index->layout.kind->exact && ph_vtop_key(h.top) == -INFINITY) {
         st = take_seeds(&h, n_blocks);
     }
-    for (size_t b = 0; b < n_blocks && st == PHIAL_OK; b++) {
-        float best = h.q->scan.best[b];
-        if (best >= ph_vtop_key(h.top) && best > -INFINITY) {
-            st = harvest_block(&h, b);
+    const float *best = h.q->scan.best;
+    for (size_t b = 0; st == PHIAL_OK; b++) {
+        b = ph_vharvest_next(best, b, n_blocks, ph_vtop_key(h.top));
+        if (b == n_blocks) {
+            break;
         }
+        st = best[b] > -INFINITY ? harvest_block(&h, b) : st;
     }
-    return st == PHIAL_OK && h.n > 0 ? look_closer(&h) : st;
+    return st == PHIAL_OK ? ph_vharvest_rest(&h) : st;
 }

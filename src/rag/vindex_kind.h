@@ -5,7 +5,8 @@
  *   centre: f32[dim], zeros up to a multiple of PH_VIMAGE_PAGE
  *   segments of segment_rows rows, the last of what is left, each a multiple of PH_VIMAGE_PAGE, of
  *   parts, each a multiple of 64 bytes: ids int64[n]; rows f32[n][dim] as the metric sees them, if
- *   kept; the kind's blocks of 32 rows, scan and sift; codes of bytes [n], if the kind has them
+ *   kept; the kind's blocks of 32 rows, scan and sift; codes of bytes [n], if the kind has them;
+ *   what tells the order of the blocks, if it is not that of the rows (vindex_cells.h)
  *   hashes: u64[segments][PH_VPARTS], XXH3 of each part with what fills it up
  *
  * Every offset follows from the header's numbers; none is read.
@@ -17,10 +18,18 @@
 #include "rag/vindex_code.h"
 
 #define PH_VIMAGE_PAGE    4096
-#define PH_VIMAGE_VERSION 1
+#define PH_VIMAGE_VERSION 2
 #define PH_VIMAGE_SEED    0
 
-enum { PH_VPART_IDS, PH_VPART_ROWS, PH_VPART_SCAN, PH_VPART_SIFT, PH_VPART_CODES, PH_VPARTS };
+enum {
+    PH_VPART_IDS,
+    PH_VPART_ROWS,
+    PH_VPART_SCAN,
+    PH_VPART_SIFT,
+    PH_VPART_CODES,
+    PH_VPART_CELLS,
+    PH_VPARTS
+};
 
 /* What a kind scans: n_blocks blocks of 32 rows, the last maybe not full; scores go behind those of
  * `before` blocks. */
@@ -29,6 +38,9 @@ typedef struct ph_vstretch {
     const float *rows;
     size_t n_blocks, n_rows, before, dim, p;
 } ph_vstretch;
+
+struct ph_vlane;
+struct ph_vcell_job;
 
 typedef struct ph_vindex_kind {
     const char *name, *about;
@@ -45,6 +57,11 @@ typedef struct ph_vindex_kind {
     void (*prepare)(ph_vquery *q, size_t p, double largest_root, double recall);
     /* Scores and best of n queries, n <= PH_VGROUP. */
     void (*scan)(const ph_vscan *scan, const ph_vquery *queries, size_t n, const ph_vstretch *s);
+    /* Instead of scan, for kinds whose blocks are in an order of their own: makes a segment's
+     * blocks; searches for one query of a lane. */
+    phial_status (*arrange)(struct ph_vcell_job *job, phial_error *err);
+    phial_status (*search)(struct ph_vlane *lane, size_t query, const ph_vindex_mask *mask,
+                           double recall, phial_error *err);
 } ph_vindex_kind;
 
 #define PH_VGROUP 16 /* queries scanned together */

@@ -1,16 +1,24 @@
 /* Searching: queries in groups, rows in windows. With several threads either groups of queries or,
- * where there are few, the rows of a window are shared out. Results are the same. */
+ * where there are few, the rows of a window are shared out. Batches over f32 rows go by matrix
+ * products (vindex_products.h). Results are the same. */
 #include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "kern/kern.h"
+#include "rag/vindex_cells.h"
 #include "rag/vindex_search.h"
 
 #define UNIT_BLOCKS 64 /* a thread's share of a window is handed out in these; a multiple of 8 */
 
+/* Batches over f32 rows are multiplied from so many queries on, for at most so many results, which
+ * there has to be room for. */
+#define PRODUCTS_FROM   8
+#define PRODUCTS_MOST_K 1024
+
 struct ph_vsearcher {
     const ph_vindex *index;
+    ph_kern kern;
     ph_vsearch_options options;
     ph_vlane *lanes; /* owned */
     size_t n_lanes;
@@ -53,6 +61,7 @@ phial_status ph_vsearcher_new(ph_vsearcher **out, const ph_vindex *index,
         return PHIAL_ERR_NO_MEMORY;
     }
     s->index = index;
+    s->kern = kern;
     s->options = *options;
     s->n_lanes = options->pool != NULL ? (size_t)ph_pool_threads(options->pool) : 1;
     s->lanes = ph_alloc(s->n_lanes, sizeof *s->lanes, err);
@@ -77,6 +86,7 @@ void ph_vsearcher_free(ph_vsearcher *s)
     }
     for (size_t i = 0; i < s->n_lanes; i++) {
         ph_free(s->lanes[i].room);
+        ph_vproducts_close(&s->lanes[i].products);
     }
     ph_free(s->lanes);
     ph_free(s);
@@ -119,10 +129,18 @@ static size_t lay_out(ph_vlane *lane, unsigned char *room, size_t slots, size_t 
         q->q16 = take(room, &used, p * sizeof(int16_t));
         q->table = take(room, &used, l->kind->table_bytes(p));
         lane->tops[i].at = take(room, &used, k * sizeof(ph_vplace));
+        if (l->kind->search != NULL) {
+            continue;
+        }
         q->scan.score = take(room, &used, blocks * PH_VSCAN_ROWS * sizeof(float));
         q->scan.best = take(room, &used, blocks * sizeof(float));
     }
     lane->seeds = take(room, &used, lane->n_seeds * sizeof(ph_vplace));
+    if (l->kind->search != NULL) {
+        size_t cells = (size_t)l->n_segments * ph_vcell_mean_blocks(l->segment_rows);
+        lane->cell_table = take(room, &used, ph_vscan_nibble_table_bytes(p));
+        lane->cell_score = take(room, &used, cells * PH_VSCAN_ROWS * sizeof(float));
+    }
     if (lane->fetch != NULL) {
         lane->fetched = take(room, &used, (size_t)PH_VBATCH * l->dim * sizeof(float));
     }
@@ -207,7 +225,12 @@ static void scan_blocks(const run *r, ph_vlane *lane, size_t n, size_t before, s
 
 static void scan_unit(const run *r, ph_vlane *lane, size_t n, size_t from, size_t to)
 {
-    size_t chunk = r->s->index->layout.kind->chunk_blocks;
+    const ph_vlayout *l = &r->s->index->layout;
+    size_t chunk = l->kind->chunk_blocks;
+    if (n == 1 && !l->kind->exact) { /* nothing has to stay in a cache for the next query */
+        size_t most = l->segment_rows / PH_VSCAN_ROWS;
+        chunk = most < UNIT_BLOCKS ? most : UNIT_BLOCKS;
+    }
     for (; from < to; from += chunk) {
         scan_blocks(r, lane, n, from, to - from < chunk ? to - from : chunk);
     }
@@ -224,23 +247,26 @@ static void scan_shared(void *arg, int thread, int n_threads)
     }
 }
 
+static double recall_of(const run *r)
+{
+    return r->search->recall > 0 ? r->search->recall : 0.95;
+}
+
 static void prepare(const run *r, ph_vlane *lane, size_t first, size_t n)
 {
     const ph_vindex *index = r->s->index;
     for (size_t j = 0; j < n; j++) {
         ph_vquery *q = &lane->queries[j];
         ph_vquery_set(q, &index->space, r->search->queries + (first + j) * index->layout.dim);
-        index->layout.kind->prepare(q, index->layout.p, index->largest_root,
-                                    r->search->recall > 0 ? r->search->recall : 0.95);
+        index->layout.kind->prepare(q, index->layout.p, index->largest_root, recall_of(r));
         lane->tops[j].n = 0;
         lane->tops[j].k = r->search->k;
     }
 }
 
-static void give(const run *r, ph_vlane *lane, size_t slot, size_t query)
+static void give(const run *r, ph_vtop *top, size_t query)
 {
     const ph_vsearch *search = r->search;
-    ph_vtop *top = &lane->tops[slot];
     int64_t *ids = r->ids + query * search->k;
     float *scores = r->scores + query * search->k;
     ph_vtop_sort(top);
@@ -252,18 +278,21 @@ static void give(const run *r, ph_vlane *lane, size_t slot, size_t query)
     r->found[query] = top->n;
 }
 
-/* Queries first .. first + n - 1 in a lane; with `shared` every thread scans. */
-static phial_status search_group(run *r, ph_vlane *lane, size_t first, size_t n, bool shared,
-                                 phial_error *err)
+static bool cancelled(const run *r)
 {
-    const ph_vindex *index = r->s->index;
-    uint64_t blocks = (index->layout.n_rows + PH_VSCAN_ROWS - 1) / PH_VSCAN_ROWS;
+    const atomic_bool *cancel = r->s->options.cancel;
+    return cancel != NULL && atomic_load(cancel);
+}
+
+/* Scans all rows for a lane's n queries, window by window; with `shared` every thread scans. */
+static phial_status search_windows(const run *r, ph_vlane *lane, size_t n, bool shared,
+                                   phial_error *err)
+{
+    uint64_t blocks = (r->s->index->layout.n_rows + PH_VSCAN_ROWS - 1) / PH_VSCAN_ROWS;
     run own = {.s = r->s, .search = r->search, .lane = lane, .n = n};
     phial_status st = PHIAL_OK;
-    prepare(r, lane, first, n);
     for (uint64_t at = 0; at < blocks && st == PHIAL_OK; at += PH_VWINDOW_BLOCKS) {
-        const atomic_bool *cancel = r->s->options.cancel;
-        if (cancel != NULL && atomic_load(cancel)) {
+        if (cancelled(r)) {
             return ph_err_set(err, PHIAL_ERR_CANCELLED, "the search was cancelled");
         }
         own.first_block = at;
@@ -278,8 +307,32 @@ static phial_status search_group(run *r, ph_vlane *lane, size_t first, size_t n,
             st = ph_vlane_harvest(lane, j, at * PH_VSCAN_ROWS, own.n_blocks, err);
         }
     }
+    return st;
+}
+
+/* Of kinds that search by themselves. */
+static phial_status search_each(const run *r, ph_vlane *lane, size_t n, phial_error *err)
+{
+    phial_status st = PHIAL_OK;
     for (size_t j = 0; j < n && st == PHIAL_OK; j++) {
-        give(r, lane, j, first + j);
+        if (cancelled(r)) {
+            return ph_err_set(err, PHIAL_ERR_CANCELLED, "the search was cancelled");
+        }
+        st = r->s->index->layout.kind->search(lane, j, r->search->mask, recall_of(r), err);
+    }
+    return st;
+}
+
+/* Queries first .. first + n - 1 in a lane. */
+static phial_status search_group(run *r, ph_vlane *lane, size_t first, size_t n, bool shared,
+                                 phial_error *err)
+{
+    prepare(r, lane, first, n);
+    phial_status st = r->s->index->layout.kind->search != NULL
+                          ? search_each(r, lane, n, err)
+                          : search_windows(r, lane, n, shared, err);
+    for (size_t j = 0; j < n && st == PHIAL_OK; j++) {
+        give(r, &lane->tops[j], first + j);
     }
     return st;
 }
@@ -297,6 +350,48 @@ static void search_some(void *arg, int thread, int n_threads)
             atomic_store(&r->status, (int)st);
         }
     }
+}
+
+static void search_products(void *arg, int thread, int n_threads)
+{
+    run *r = arg;
+    ph_vproducts *p = &r->s->lanes[thread].products;
+    (void)n_threads;
+    size_t n = r->search->n, dim = r->s->index->layout.dim;
+    for (size_t i; (i = ph_ticket_take(&r->ticket) * r->group) < n;) {
+        size_t some = n - i < r->group ? n - i : r->group;
+        if (!ph_vproducts_run(p, r->search->queries + i * dim, some, r->search->k, r->search->mask,
+                              r->s->options.cancel)) {
+            atomic_store(&r->status, (int)PHIAL_ERR_CANCELLED);
+            return;
+        }
+        for (size_t j = 0; j < some; j++) {
+            give(r, &p->tops[j], i + j);
+        }
+    }
+}
+
+/* Batches over f32 rows. */
+static phial_status multiply_all(run *r, phial_error *err)
+{
+    ph_vsearcher *s = r->s;
+    size_t share = (r->search->n + s->n_lanes - 1) / s->n_lanes;
+    for (size_t i = 0; i < s->n_lanes; i++) {
+        ph_vlane *lane = &s->lanes[i];
+        phial_status st =
+            ph_vproducts_open(&lane->products, &s->kern, lane->scan, s->index, r->search->k, err);
+        if (st != PHIAL_OK) {
+            return st;
+        }
+    }
+    r->group = share < s->lanes[0].products.together ? share : s->lanes[0].products.together;
+    if (s->n_lanes > 1) {
+        ph_pool_run_tickets(s->options.pool, search_products, r);
+    } else {
+        search_products(r, 0, 1);
+    }
+    phial_status st = (phial_status)atomic_load(&r->status);
+    return st == PHIAL_OK ? st : ph_err_set(err, st, "the search was cancelled");
 }
 
 static phial_status check_search(const ph_vsearcher *s, const ph_vsearch *search, phial_error *err)
@@ -349,14 +444,16 @@ phial_status ph_vsearcher_run(ph_vsearcher *s, const ph_vsearch *search, int64_t
                               float *scores, size_t *found, phial_error *err)
 {
     phial_status st = check_search(s, search, err);
-    if (st == PHIAL_OK) {
+    run r = {.s = s, .search = search, .ids = ids, .scores = scores, .found = found};
+    bool multiply = s->index->layout.kind->exact && search->n >= PRODUCTS_FROM * s->n_lanes &&
+                    search->k <= PRODUCTS_MOST_K;
+    if (st == PHIAL_OK && !multiply) {
         st = make_room(s, search->n < PH_VGROUP ? search->n : PH_VGROUP, search->k, err);
     }
     if (st != PHIAL_OK) {
         return st;
     }
-    run r = {.s = s, .search = search, .ids = ids, .scores = scores, .found = found};
-    st = search_all(&r, err);
+    st = multiply ? multiply_all(&r, err) : search_all(&r, err);
     s->stats.n_queries += search->n;
     return st == PHIAL_OK ? ph_map_check(s->index->map, err) : st;
 }

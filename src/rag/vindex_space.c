@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/f4.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
@@ -86,7 +87,34 @@ void ph_vspace_direct(const ph_vspace *space, float *out, const float *x)
     }
 }
 
-/* In place, n a power of 2 from 32 on; four steps of the first two are taken together. */
+/* Steps h and 2 h, h a multiple of 4. */
+static void two_steps(float *y, size_t n, size_t h)
+{
+    for (size_t i = 0; i < n; i += 4 * h) {
+        for (size_t j = i; j < i + h; j += 4) {
+            ph_f4 a = ph_f4_load(y + j), b = ph_f4_load(y + j + h);
+            ph_f4 c = ph_f4_load(y + j + 2 * h), d = ph_f4_load(y + j + 3 * h);
+            ph_f4 ab = a + b, cd = c + d, a_b = a - b, c_d = c - d;
+            ph_f4_store(y + j, ab + cd);
+            ph_f4_store(y + j + h, a_b + c_d);
+            ph_f4_store(y + j + 2 * h, ab - cd);
+            ph_f4_store(y + j + 3 * h, a_b - c_d);
+        }
+    }
+}
+
+static void one_step(float *y, size_t n, size_t h)
+{
+    for (size_t i = 0; i < n; i += 2 * h) {
+        for (size_t j = i; j < i + h; j += 4) {
+            ph_f4 a = ph_f4_load(y + j), b = ph_f4_load(y + j + h);
+            ph_f4_store(y + j, a + b);
+            ph_f4_store(y + j + h, a - b);
+        }
+    }
+}
+
+/* In place, n a power of 2 from 32 on. */
 static void hadamard(float *y, size_t n)
 {
     for (size_t i = 0; i < n; i += 4) {
@@ -97,19 +125,16 @@ static void hadamard(float *y, size_t n)
         y[i + 2] = a - c;
         y[i + 3] = b - d;
     }
-    for (size_t h = 4; h < n; h *= 2) {
-        for (size_t i = 0; i < n; i += 2 * h) {
-            float *restrict even = y + i, *restrict odd = y + i + h;
-            for (size_t j = 0; j < h; j++) {
-                float a = even[j], b = odd[j];
-                even[j] = a + b;
-                odd[j] = a - b;
-            }
-        }
+    size_t h = 4;
+    for (; 2 * h < n; h *= 4) {
+        two_steps(y, n, h);
+    }
+    if (h < n) {
+        one_step(y, n, h);
     }
     float by = (float)(1 / sqrt((double)n));
-    for (size_t i = 0; i < n; i++) {
-        y[i] *= by;
+    for (size_t i = 0; i < n; i += 4) {
+        ph_f4_store(y + i, ph_f4_load(y + i) * by);
     }
 }
 

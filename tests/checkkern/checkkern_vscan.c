@@ -72,12 +72,32 @@ static void fill_bit_table(ph_rng *rng, unsigned char *t, size_t p, bool full)
     }
 }
 
-static void fill_nibble_table(ph_rng *rng, unsigned char *t, size_t p)
+/* Numbers up to 16: half a depth block of them keeps PH_VSCAN_NIBBLE_ROOM with any codes. Or, few
+ * times, of full size. */
+static void fill_nibble_table(ph_rng *rng, unsigned char *t, size_t p, bool full)
 {
-    for (size_t d = 0; d < p; d++) {
-        t[d] = (unsigned char)(int8_t)((int)ph_rng_below(rng, 255) - 127);
+    int32_t sums[2] = {0};
+    size_t n_large[2] = {0};
+    for (size_t d = 0, at = p; d < p; d++) {
+        size_t half = d % 4 / 2;
+        int v = full ? 16 - 32 * (int)ph_rng_below(rng, 2) : (int)ph_rng_below(rng, 33) - 16;
+        if (!full && n_large[half] < 20 && ph_rng_below(rng, 8) == 0) {
+            v = 254 * (int)ph_rng_below(rng, 2) - 127;
+            n_large[half]++;
+        } else if (!full) {
+            v = v * 4 / 16;
+        }
+        t[d] = (unsigned char)(int8_t)v;
+        sums[half] += v;
+        if ((d + 1) % PH_VSCAN_NIBBLE_DEPTH == 0 || d + 1 == p) {
+            for (size_t l = 0; l < 2; l++, at += sizeof(int32_t)) {
+                int32_t start = (int32_t)lrint(-7.5 * sums[l]);
+                memcpy(t + at, &start, sizeof start);
+                sums[l] = 0;
+                n_large[l] = 0;
+            }
+        }
     }
-    fill_bytes(rng, t + p, ph_vscan_nibble_table_bytes(p) - p);
 }
 
 typedef struct scan_case {
@@ -90,16 +110,18 @@ static void check_scan(ph_rng *rng, const table *t, size_t n_tables, const scan_
     size_t bytes = PH_VSCAN_FACTORS + c->p / (c->nibbles ? 2 : 8) * PH_VSCAN_ROWS;
     size_t table_bytes =
         c->nibbles ? ph_vscan_nibble_table_bytes(c->p) : ph_vscan_bit_table_bytes(c->p);
-    unsigned char *blocks = malloc(c->n_blocks * bytes + 1), *queries = malloc(4 * table_bytes);
+    unsigned char *blocks = malloc(c->n_blocks * bytes + 1),
+                  *queries = malloc(PH_VSCAN_TOGETHER * table_bytes);
     size_t n = c->n_blocks * PH_VSCAN_ROWS;
-    float *want = calloc(4 * n + 1, 4), *want_best = calloc(4 * c->n_blocks + 1, 4);
+    float *want = calloc(PH_VSCAN_TOGETHER * n + 1, 4),
+          *want_best = calloc(PH_VSCAN_TOGETHER * c->n_blocks + 1, 4);
     ph_vscan_query q[PH_VSCAN_TOGETHER];
     assert_true(blocks && queries && want && want_best);
     fill_blocks(rng, blocks, c->n_blocks, bytes, c->hostile);
     for (size_t j = 0; j < c->n_q; j++) {
         unsigned char *at = queries + j * table_bytes;
         if (c->nibbles) {
-            fill_nibble_table(rng, at, c->p);
+            fill_nibble_table(rng, at, c->p, c->full);
         } else {
             fill_bit_table(rng, at, c->p, c->full);
         }

@@ -52,18 +52,10 @@ static void scan_bits(const ph_vscan_query *q, size_t n_q, const unsigned char *
 static int32_t nibble_sum(const unsigned char *codes, const unsigned char *table, size_t r,
                           size_t p)
 {
-    int32_t sum = 0;
-    const unsigned char *init_at = table + p;
-    for (size_t from = 0; from < p; from += PH_VSCAN_NIBBLE_DEPTH, init_at += 4) {
-        size_t end = from + PH_VSCAN_NIBBLE_DEPTH < p ? from + PH_VSCAN_NIBBLE_DEPTH : p;
-        int16_t init[2];
-        memcpy(init, init_at, sizeof init);
-        int32_t lane[2] = {init[0], init[1]};
-        for (size_t d = from; d < end; d++) {
-            unsigned c = codes[(d / 8 * PH_VSCAN_ROWS + r) * 4 + d % 4];
-            lane[d % 4 / 2] += (int32_t)(d % 8 < 4 ? c & 15 : c >> 4) * (int8_t)table[d];
-        }
-        sum += (int16_t)(uint16_t)lane[0] + (int16_t)(uint16_t)lane[1];
+    int32_t sum = ph_vscan_nibble_start(table, p);
+    for (size_t d = 0; d < p; d++) {
+        unsigned c = codes[(d / 8 * PH_VSCAN_ROWS + r) * 4 + d % 4];
+        sum += (int32_t)(d % 8 < 4 ? c & 15 : c >> 4) * (int8_t)table[d];
     }
     return sum;
 }

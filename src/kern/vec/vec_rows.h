@@ -78,30 +78,59 @@ static void vec_gelu(float *y, const float *x, size_t n)
 /* erfc(z) = t exp(-z^2 + P(t)), t = 1 / (1 + z / 2), z >= 0, within 1.2e-7 of itself: a Chebyshev
  * fit (Press et al., Numerical Recipes, section 6.2). x Phi(x) = max(x, 0) - |x| erfc(|x| / sqrt 2)
  * / 2 cancels nowhere. */
-VEC_INLINE vf vf_gelu_erf(vf x)
+VEC_INLINE void vf_gelu_erf_many(vf *x, const int m)
 {
     static const float terms[] = {-0.82215223f, 1.48851587f,  -1.13520398f,
                                   0.27886807f,  -0.18628806f, 0.09678418f,
                                   0.37409196f,  1.00002368f,  -1.26551223f};
+    vf size[EXP_MANY], z[EXP_MANY], t[EXP_MANY], p[EXP_MANY];
     /* Cut where the rest is nothing, so that infinity times nothing does not arise. */
-    vf size = vf_min(vf_set1(100.0f), vf_max(vf_sub(vf_zero(), x), x));
-    vf z = vf_mul(size, vf_set1(0.70710678f));
-    vf t = vf_div(vf_set1(1.0f), vf_fma(z, vf_set1(0.5f), vf_set1(1.0f)));
-    vf p = vf_set1(0.17087277f);
     VEC_UNROLL
-    for (size_t i = 0; i < sizeof terms / sizeof terms[0]; i++) {
-        p = vf_fma(p, t, vf_set1(terms[i]));
+    for (int i = 0; i < m; i++) {
+        size[i] = vf_min(vf_set1(100.0f), vf_max(vf_sub(vf_zero(), x[i]), x[i]));
+        z[i] = vf_mul(size[i], vf_set1(0.70710678f));
+        t[i] = vf_div(vf_set1(1.0f), vf_fma(z[i], vf_set1(0.5f), vf_set1(1.0f)));
+        p[i] = vf_set1(0.17087277f);
     }
-    vf e = vf_exp(vf_fma(vf_sub(vf_zero(), z), z, p));
-    vf half = vf_mul(vf_mul(t, vf_set1(-0.5f)), e);
-    return vf_fma(size, half, vf_max(vf_zero(), x));
+    VEC_UNROLL
+    for (size_t k = 0; k < sizeof terms / sizeof terms[0]; k++) {
+        VEC_UNROLL
+        for (int i = 0; i < m; i++) {
+            p[i] = vf_fma(p[i], t[i], vf_set1(terms[k]));
+        }
+    }
+    VEC_UNROLL
+    for (int i = 0; i < m; i++) {
+        p[i] = vf_fma(vf_sub(vf_zero(), z[i]), z[i], p[i]);
+    }
+    vf_exp_many(p, m);
+    VEC_UNROLL
+    for (int i = 0; i < m; i++) {
+        vf half = vf_mul(vf_mul(t[i], vf_set1(-0.5f)), p[i]);
+        x[i] = vf_fma(size[i], half, vf_max(vf_zero(), x[i]));
+    }
 }
 
 static void vec_gelu_erf(float *y, const float *x, size_t n)
 {
-    for (size_t i = 0; i < n; i += VL) {
+    size_t i = 0;
+    for (; i + EXP_MANY * VL <= n; i += EXP_MANY * VL) {
+        vf v[EXP_MANY];
+        VEC_UNROLL
+        for (int j = 0; j < EXP_MANY; j++) {
+            v[j] = vf_load(x + i + (size_t)j * VL);
+        }
+        vf_gelu_erf_many(v, EXP_MANY);
+        VEC_UNROLL
+        for (int j = 0; j < EXP_MANY; j++) {
+            vf_store(y + i + (size_t)j * VL, v[j]);
+        }
+    }
+    for (; i < n; i += VL) {
         size_t left = vec_left(n, i);
-        vec_store(y + i, vf_gelu_erf(vec_load(x + i, left)), left);
+        vf v = vec_load(x + i, left);
+        vf_gelu_erf_many(&v, 1);
+        vec_store(y + i, v, left);
     }
 }
 

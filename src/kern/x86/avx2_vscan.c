@@ -25,6 +25,7 @@
 #define UNROLL _Pragma("GCC unroll 8")
 #endif
 
+#define FOUR  4    /* queries together */
 #define AHEAD 2048 /* bytes from the code in use to the one fetched */
 
 INLINE __m256i load(const void *p)
@@ -70,7 +71,7 @@ INLINE __m256i table16(const unsigned char *p)
 INLINE void bit_depth(__m256i sums[][4], const ph_vscan_query *q, int n_q,
                       const unsigned char *codes, size_t from, size_t to)
 {
-    __m256i all[PH_VSCAN_TOGETHER], high[PH_VSCAN_TOGETHER];
+    __m256i all[FOUR], high[FOUR];
     const __m256i low_half = _mm256_set1_epi8(15);
     UNROLL
     for (int j = 0; j < n_q; j++) {
@@ -113,7 +114,7 @@ INLINE void bits_run(const ph_vscan_query *q, int n_q, const unsigned char *bloc
     size_t bytes = PH_VSCAN_FACTORS + groups * PH_VSCAN_ROWS;
     for (size_t b = 0; b < n_blocks; b++) {
         const unsigned char *block = blocks + b * bytes, *codes = block + PH_VSCAN_FACTORS;
-        __m256i sums[PH_VSCAN_TOGETHER][4];
+        __m256i sums[FOUR][4];
         UNROLL
         for (int j = 0; j < n_q; j++) {
             UNROLL
@@ -134,12 +135,11 @@ INLINE void bits_run(const ph_vscan_query *q, int n_q, const unsigned char *bloc
 static void scan_bits(const ph_vscan_query *q, size_t n_q, const unsigned char *blocks,
                       size_t n_blocks, size_t p)
 {
-    if (n_q == PH_VSCAN_TOGETHER) {
-        bits_run(q, PH_VSCAN_TOGETHER, blocks, n_blocks, p);
-        return;
+    for (; n_q >= FOUR; n_q -= FOUR, q += FOUR) {
+        bits_run(q, FOUR, blocks, n_blocks, p);
     }
-    for (size_t j = 0; j < n_q; j++) {
-        bits_run(q + j, 1, blocks, n_blocks, p);
+    for (; n_q > 0; n_q--, q++) {
+        bits_run(q, 1, blocks, n_blocks, p);
     }
 }
 
@@ -150,6 +150,14 @@ INLINE __m256i four_bytes(const unsigned char *p)
     return _mm256_set1_epi32(v);
 }
 
+/* Two numbers of 32 bits, modulo 2^16, in each lane. */
+INLINE __m256i pair_of(const unsigned char *p)
+{
+    uint32_t v[2];
+    memcpy(v, p, sizeof v);
+    return _mm256_set1_epi32((int)((v[0] & 0xffff) | v[1] << 16));
+}
+
 /* Adds the sums of one depth block for n_v vectors of 8 rows. */
 INLINE void nibble_depth(__m256i *sums, const ph_vscan_query *q, int n_q, int n_v,
                          const unsigned char *codes, size_t from, size_t to, size_t init_at)
@@ -158,7 +166,7 @@ INLINE void nibble_depth(__m256i *sums, const ph_vscan_query *q, int n_q, int n_
     const __m256i low_half = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
     UNROLL
     for (int j = 0; j < n_q; j++) {
-        __m256i init = four_bytes(q[j].table + init_at);
+        __m256i init = pair_of(q[j].table + init_at);
         UNROLL
         for (int i = 0; i < n_v; i++) {
             acc[j * n_v + i] = init;
@@ -197,7 +205,7 @@ INLINE void nibble_sums(__m256i *sums, const ph_vscan_query *q, int n_q, int n_v
     for (int k = 0; k < n_q * n_v; k++) {
         sums[k] = _mm256_setzero_si256();
     }
-    for (size_t from = 0; from < groups; from += depth, init_at += 4) {
+    for (size_t from = 0; from < groups; from += depth, init_at += 8) {
         nibble_depth(sums, q, n_q, n_v, codes, from, from + depth < groups ? from + depth : groups,
                      init_at);
     }
@@ -223,17 +231,16 @@ static void nibbles_four(const ph_vscan_query *q, const unsigned char *blocks, s
     size_t bytes = PH_VSCAN_FACTORS + p / 2 * PH_VSCAN_ROWS;
     for (size_t b = 0; b < n_blocks; b++) {
         const unsigned char *block = blocks + b * bytes;
-        __m256i all[PH_VSCAN_TOGETHER][4];
+        __m256i all[FOUR][4];
         for (int half = 0; half < 2; half++) {
             __m256i sums[8];
-            nibble_sums(sums, q, PH_VSCAN_TOGETHER, 2, block + PH_VSCAN_FACTORS + (size_t)half * 64,
-                        p);
+            nibble_sums(sums, q, FOUR, 2, block + PH_VSCAN_FACTORS + (size_t)half * 64, p);
             UNROLL
             for (int k = 0; k < 8; k++) {
                 all[k / 2][half * 2 + k % 2] = sums[k];
             }
         }
-        for (int j = 0; j < PH_VSCAN_TOGETHER; j++) {
+        for (int j = 0; j < FOUR; j++) {
             finish(&q[j], block, b, all[j]);
         }
     }
@@ -242,12 +249,11 @@ static void nibbles_four(const ph_vscan_query *q, const unsigned char *blocks, s
 static void scan_nibbles(const ph_vscan_query *q, size_t n_q, const unsigned char *blocks,
                          size_t n_blocks, size_t p)
 {
-    if (n_q == PH_VSCAN_TOGETHER) {
+    for (; n_q >= FOUR; n_q -= FOUR, q += FOUR) {
         nibbles_four(q, blocks, n_blocks, p);
-        return;
     }
-    for (size_t j = 0; j < n_q; j++) {
-        nibbles_one(q + j, blocks, n_blocks, p);
+    for (; n_q > 0; n_q--, q++) {
+        nibbles_one(q, blocks, n_blocks, p);
     }
 }
 
