@@ -15,6 +15,7 @@
 
 #include "kern/kern.h"
 #include "kern/x86/avx2_panels.h"
+#include "kern/x86/avx512vnni_pack.h"
 #include "kern/x86/each_tile.h"
 
 #define VP_INLINE static inline __attribute__((always_inline))
@@ -293,24 +294,24 @@ VP_INLINE void vp_pack(panel_pack *pack, void *panel, const unsigned char *src, 
     pack(&to->of[1], src + second * row_bytes, row_bytes, n - second, k);
 }
 
-#define VP_PACK(name)                                                                              \
+#define VP_PACK(name, pack)                                                                        \
     static void vp_pack_##name(void *panel, const unsigned char *src, size_t row_bytes, size_t n,  \
                                size_t k)                                                           \
     {                                                                                              \
-        vp_pack(ph_avx2_pack_##name, panel, src, row_bytes, n, k);                                 \
+        vp_pack(pack, panel, src, row_bytes, n, k);                                                \
     }
-VP_PACK(q8_0_bytes)
-VP_PACK(q4_0)
-VP_PACK(q4_1)
-VP_PACK(q5_0)
-VP_PACK(q5_1)
-VP_PACK(q2_k)
-VP_PACK(q3_k)
-VP_PACK(q4_k)
-VP_PACK(q5_k)
-VP_PACK(q6_k)
-VP_PACK(iq4_nl_bytes)
-VP_PACK(iq4_xs_bytes)
+VP_PACK(q8_0, vk_pack_q8_0)
+VP_PACK(q4_0, vk_pack_q4_0)
+VP_PACK(q4_1, ph_avx2_pack_q4_1)
+VP_PACK(q5_0, ph_avx2_pack_q5_0)
+VP_PACK(q5_1, ph_avx2_pack_q5_1)
+VP_PACK(q2_k, ph_avx2_pack_q2_k)
+VP_PACK(q3_k, ph_avx2_pack_q3_k)
+VP_PACK(q4_k, vk_pack_q4_k)
+VP_PACK(q5_k, vk_pack_q5_k)
+VP_PACK(q6_k, vk_pack_q6_k)
+VP_PACK(iq4_nl, ph_avx2_pack_iq4_nl_bytes)
+VP_PACK(iq4_xs, ph_avx2_pack_iq4_xs_bytes)
 
 #define VP_KIND(pack, multiply)                                                                    \
     {                                                                                              \
@@ -318,7 +319,7 @@ VP_PACK(iq4_xs_bytes)
     }
 
 static const ph_panel_kind vp_kinds[PH_N_QUANT] = {
-    [PH_QUANT_Q8_0] = VP_KIND(q8_0_bytes, vp_multiply_q8_0),
+    [PH_QUANT_Q8_0] = VP_KIND(q8_0, vp_multiply_q8_0),
     [PH_QUANT_Q4_0] = VP_KIND(q4_0, vp_multiply_q4_0),
     [PH_QUANT_Q4_1] = VP_KIND(q4_1, vp_multiply_q4_1),
     [PH_QUANT_Q5_0] = VP_KIND(q5_0, vp_multiply_q5_0),
@@ -328,8 +329,8 @@ static const ph_panel_kind vp_kinds[PH_N_QUANT] = {
     [PH_QUANT_Q4_K] = VP_KIND(q4_k, vp_multiply_q4_k),
     [PH_QUANT_Q5_K] = VP_KIND(q5_k, vp_multiply_q4_k),
     [PH_QUANT_Q6_K] = VP_KIND(q6_k, vp_multiply_q6_k),
-    [PH_QUANT_IQ4_NL] = VP_KIND(iq4_nl_bytes, vp_multiply_q8_0),
-    [PH_QUANT_IQ4_XS] = VP_KIND(iq4_xs_bytes, vp_multiply_iq4_xs),
+    [PH_QUANT_IQ4_NL] = VP_KIND(iq4_nl, vp_multiply_q8_0),
+    [PH_QUANT_IQ4_XS] = VP_KIND(iq4_xs, vp_multiply_iq4_xs),
 };
 
 VP_INLINE void vp_fill(ph_kern *kern)
