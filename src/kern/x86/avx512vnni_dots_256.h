@@ -332,6 +332,9 @@ DOTS_INLINE void vnni_rows_256(const ph_few *f, size_t j, const int m, const vnn
         for (size_t p = 0; p < VNNI_GROUPS; p++) {
             dots_ask(next, 4 * f->step_bytes);
             next += 4 * f->step_bytes;
+            for (size_t r = p; r < VNNI_ROWS; r += VNNI_GROUPS) {
+                dots_ask(w + r * f->row_bytes + f->step_bytes, f->step_bytes);
+            }
             form.super(&s[p], w + p * f->row_bytes, 4 * f->row_bytes, &x, m);
         }
         __m512 d = vnni_scales(w + form.d_at, f->row_bytes), dmin = d;

@@ -13,6 +13,7 @@
 
 #include "kern/x86/simd512.h"
 
+#include "base/mem.h"
 #include "kern/kern.h"
 #include "kern/x86/avx2_panels.h"
 #include "kern/x86/avx512vnni_pack.h"
@@ -22,6 +23,7 @@
 #define VP_M      6 /* rows of x: 12 sums of sub-blocks, 12 of superblocks; see PH_EACH_TILE */
 #define VP_N      2 /* vectors of rows of weights */
 #define VP_ROWS   (VP_N * PANEL_ROWS)
+#define VP_X_ROWS 192 /* the panel stays in the first-level cache, x comes from the second */
 
 typedef struct vnni_panel {
     byte_panel of[VP_N];
@@ -46,6 +48,16 @@ VP_INLINE __m512i vp_all_of(const void *p)
 VP_INLINE __m512i vp_load(const void *p)
 {
     return _mm512_loadu_si512(p);
+}
+
+/* Part `part` of `parts` of what the tile is to ask for; its rows from `row` on ask for their share. */
+VP_INLINE void vp_ask(const ph_panel_tile *t, size_t row, size_t m, size_t part, const size_t parts)
+{
+    size_t share = t->m * parts, at = row * parts + m * part;
+    size_t i = t->n_ask * at / share, end = t->n_ask * (at + m) / share;
+    for (; i < end; i++) {
+        _mm_prefetch((const char *)t->ask + i * PH_CACHE_LINE, _MM_HINT_T1);
+    }
 }
 
 VP_INLINE void vp_start(__m512i s[VP_M][VP_N], const int m)
@@ -159,6 +171,9 @@ VP_INLINE void vp_256(const ph_panel_tile *t, size_t row, const int m, const vp_
         }
     }
     for (int b = 0; b < PH_FAST_DEPTH / f.sub; b++) {
+        if (t->n_ask > 0) {
+            vp_ask(t, row, (size_t)m, (size_t)b, (size_t)(PH_FAST_DEPTH / f.sub));
+        }
 #pragma GCC unroll 8
         for (int i = 0; i < m; i++) {
             s[i][0] = s[i][1] =
@@ -198,6 +213,9 @@ VP_INLINE void vp_32(const ph_panel_tile *t, size_t row, const int m, const bool
         all[i][1] = _mm512_loadu_ps(y + i * VP_ROWS + PANEL_ROWS);
     }
     for (size_t g = 0; g < t->k / 32; g++) {
+        if (t->n_ask > 0) {
+            vp_ask(t, row, (size_t)m, g, t->k / 32);
+        }
 #pragma GCC unroll 8
         for (int i = 0; i < m; i++) {
             s[i][0] = s[i][1] = has_min ? _mm512_setzero_si512() : _mm512_set1_epi32(sums[i][g]);
@@ -315,7 +333,7 @@ VP_PACK(iq4_xs, ph_avx2_pack_iq4_xs_bytes)
 
 #define VP_KIND(pack, multiply)                                                                    \
     {                                                                                              \
-        VP_ROWS, sizeof(vnni_panel), vp_pack_##pack, multiply                              \
+        VP_ROWS, sizeof(vnni_panel), VP_X_ROWS, true, vp_pack_##pack, multiply                              \
     }
 
 static const ph_panel_kind vp_kinds[PH_N_QUANT] = {
@@ -333,12 +351,16 @@ static const ph_panel_kind vp_kinds[PH_N_QUANT] = {
     [PH_QUANT_IQ4_XS] = VP_KIND(iq4_xs, vp_multiply_iq4_xs),
 };
 
+/* Rows of x from which panels are faster than dots, which take up to PH_FAST_DOTS at once. */
+static const unsigned char vp_from[PH_N_QUANT] = {
+    [PH_QUANT_Q4_0] = 4, [PH_QUANT_Q4_K] = 3, [PH_QUANT_Q5_K] = 3, [PH_QUANT_Q6_K] = 4};
+
 VP_INLINE void vp_fill(ph_kern *kern)
 {
     for (int i = 0; i < PH_N_QUANT; i++) {
         if (vp_kinds[i].rows != 0) {
             kern->panels[i] = &vp_kinds[i];
-            kern->panels_from[i] = 0;
+            kern->panels_from[i] = vp_from[i];
         }
     }
 }
