@@ -148,7 +148,7 @@ DOTS_INLINE void vnni_rows_32(const ph_few *f, size_t j, const int m, const vnni
         for (size_t g = 0; g < n; g++, w += form.block_bytes) {
             dots_ask(next, VNNI_ROWS * form.block_bytes);
             next += VNNI_ROWS * form.block_bytes;
-vnni_ask_near(w, f->row_bytes, g, form.block_bytes);
+            vnni_ask_near(w, f->row_bytes, g, form.block_bytes);
             vnni_one_block(y, f, w, row, g, m, form);
         }
     }

@@ -351,16 +351,12 @@ static const ph_panel_kind vp_kinds[PH_N_QUANT] = {
     [PH_QUANT_IQ4_XS] = VP_KIND(iq4_xs, vp_multiply_iq4_xs),
 };
 
-/* Rows of x from which panels are faster than dots, which take up to PH_FAST_DOTS at once. */
-static const unsigned char vp_from[PH_N_QUANT] = {
-    [PH_QUANT_Q4_0] = 4, [PH_QUANT_Q4_K] = 3, [PH_QUANT_Q5_K] = 3, [PH_QUANT_Q6_K] = 4};
-
 VP_INLINE void vp_fill(ph_kern *kern)
 {
     for (int i = 0; i < PH_N_QUANT; i++) {
         if (vp_kinds[i].rows != 0) {
             kern->panels[i] = &vp_kinds[i];
-            kern->panels_from[i] = vp_from[i];
+            kern->panels_from[i] = 0;
         }
     }
 }
