@@ -1,8 +1,8 @@
 /* Many rows of activations with AVX-512 and VNNI. Contract: kern/fast.h. A panel is two of the byte
  * panels of AVX2 (avx2_panels.h), whose 16 rows are the lanes of one vector: vpdpbusd multiplies
  * four unsigned numbers of each row with four of x and adds them up in 32 bits. Two panels, because
- * a load of x then serves two products: Zen 5 makes two products a cycle and two loads. A sum begins
- * with -offset times the sum of x, so that the format's sign costs nothing; sub-blocks are
+ * a load of x then serves two products: Zen 5 makes two products a cycle and two loads. A sum
+ * begins with -offset times the sum of x, so that the format's sign costs nothing; sub-blocks are
  * multiplied with their integer scale in 32 bits.
  *
  * Bounds: a sub-block's sum is at most 32 * 255 * 127 < 2^20 before and 32 * 128 * 127 < 2^19
@@ -50,7 +50,7 @@ VP_INLINE __m512i vp_load(const void *p)
     return _mm512_loadu_si512(p);
 }
 
-/* Part `part` of `parts` of what the tile is to ask for; its rows from `row` on ask for their share. */
+/* Part `part` of `parts` of what the tile is to ask for: m rows from `row` on for their share. */
 VP_INLINE void vp_ask(const ph_panel_tile *t, size_t row, size_t m, size_t part, const size_t parts)
 {
     size_t share = t->m * parts, at = row * parts + m * part;
@@ -333,7 +333,7 @@ VP_PACK(iq4_xs, ph_avx2_pack_iq4_xs_bytes)
 
 #define VP_KIND(pack, multiply)                                                                    \
     {                                                                                              \
-        VP_ROWS, sizeof(vnni_panel), VP_X_ROWS, true, vp_pack_##pack, multiply                              \
+        VP_ROWS, sizeof(vnni_panel), VP_X_ROWS, true, vp_pack_##pack, multiply                     \
     }
 
 static const ph_panel_kind vp_kinds[PH_N_QUANT] = {

@@ -85,9 +85,9 @@ static void vq_quantize_x(int16_t *q, int8_t *q8, float *scale, int16_t *sums, c
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) { /* 64 numbers */
         __m512 first = _mm512_set1_ps(inverse[2 * i]), second = _mm512_set1_ps(inverse[2 * i + 1]);
-        __m512i a = _mm512_packs_epi32(vq_round(x + 64 * i, first), vq_round(x + 64 * i + 16, first));
-        __m512i b = _mm512_packs_epi32(vq_round(x + 64 * i + 32, second),
-                                       vq_round(x + 64 * i + 48, second));
+        const float *at = x + 64 * i;
+        __m512i a = _mm512_packs_epi32(vq_round(at, first), vq_round(at + 16, first));
+        __m512i b = _mm512_packs_epi32(vq_round(at + 32, second), vq_round(at + 48, second));
         __m512i bytes = _mm512_permutexvar_epi32(quads, _mm512_packs_epi16(a, b));
         _mm512_storeu_si512(q + 64 * i, _mm512_permutexvar_epi64(words, a));
         _mm512_storeu_si512(q + 64 * i + 32, _mm512_permutexvar_epi64(words, b));

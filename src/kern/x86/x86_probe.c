@@ -81,10 +81,11 @@ ZMM_LOOP(bf16_zmm_24, DPBF16)
 #define HINT_1K(at)  "prefetcht0 1024+" #at "(%0)\n\t"
 #define HINT_4K(at)  "prefetcht0 4096+" #at "(%0)\n\t"
 #define HINT_NTA(at) "prefetchnta 2048+" #at "(%0)\n\t"
-#define READ_LOOP(name, line, hint)                                                                  \
+#define READ_LOOP(name, line, hint)                                                                \
     void ph_probe_##name(const unsigned char *p, size_t rounds)                                    \
     {                                                                                              \
-        __asm__ volatile("1:\n\t" LINES(line, hint) "add $512, %0\n\tdec %1\n\tjnz 1b\n\tvzeroupper"     \
+        __asm__ volatile("1:\n\t" LINES(line, hint) "add $512, %0\n\tdec %1\n\t"                   \
+                                                    "jnz 1b\n\tvzeroupper"                         \
                          : "+r"(p), "+r"(rounds)                                                   \
                          :                                                                         \
                          : "cc", "memory", "xmm0", "xmm1");                                        \
