@@ -104,11 +104,15 @@ typedef struct ph_panel_tile {
     const float *scale;  /* [m][PH_FAST_GROUPS] */
     const int16_t *sums; /* [m][PH_FAST_SUBS] */
     size_t m, k;         /* k <= PH_FAST_DEPTH, a multiple of the group */
+    const unsigned char *ask; /* memory that is wanted soon, in steps of a cache line */
+    size_t n_ask;             /* lines; only for kinds with `asks` */
 } ph_panel_tile;
 
 typedef struct ph_panel_kind {
     size_t rows;  /* of weights: 8, 16 or 32 */
     size_t bytes; /* of a panel: a multiple of 64, at most rows * PH_PANEL_ROW_BYTES */
+    size_t x_rows; /* of x that meet one panel after the other; 0: as many as usual */
+    bool asks;     /* `multiply` asks for memory evenly while it works */
     /* k numbers of n rows that lie row_bytes apart, 1 <= n <= rows. Rows that do not exist are
      * numbers that are no trouble. panel is aligned to 64. */
     void (*pack)(void *panel, const unsigned char *src, size_t row_bytes, size_t n, size_t k);

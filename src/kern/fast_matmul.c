@@ -20,9 +20,11 @@
 #define CHUNK_ITEMS    3 /* at most, of PH_PANEL_ROWS rows of weights */
 #define CHUNK_ROWS     (CHUNK_ITEMS * PH_PANEL_ROWS)
 #define CHUNK_M        512 /* rows of x */
-#define SMALL_M        64 /* rows of x for which a chunk is one item, and the next fits beside it */
+#define SMALL_M        64 /* rows of x for which a chunk is so small that the next fits beside it */
+#define SMALL_ITEMS    2
 #define LINE           64
 #define X_ROWS         24 /* rows of x that stay in the first-level cache: 6 or 12 KiB */
+#define X_ROWS_LAST    48 /* at most, where results are put into y: their lines are asked for */
 #define FEW_MAX        2  /* rows of x that `few` does, where there are no dots */
 #define FEW_GRAIN      16
 #define FEW_BYTES      (128 << 10) /* of weights handed out at once: some 10 microseconds */
@@ -50,7 +52,11 @@ typedef struct fast_run {
 typedef struct chunk {
     const ph_matmul *job;
     const ph_panel_kind *kind;
+    const unsigned char *w; /* its rows, from their beginning */
+    ph_x8 x;
     size_t row, n, first, m;
+    size_t row_bytes, step_bytes, n_steps; /* of a row, and of PH_FAST_DEPTH numbers of it */
+    size_t n_panels;
 } chunk;
 
 bool ph_fast_applies(const ph_work *work, ph_dtype type)
@@ -160,52 +166,75 @@ static void gemv(void *arg, int thread, int n_threads)
     }
 }
 
-static size_t n_panels(const chunk *c)
+/* k numbers of all rows of the chunk, at the depth step. */
+static void pack_step(const chunk *c, size_t step, size_t k, gemm_room *room)
 {
-    return (c->n + c->kind->rows - 1) / c->kind->rows;
-}
-
-/* k numbers of the depth from k0 on, of all rows of the chunk. */
-static void pack_step(const fast_run *run, const chunk *c, size_t k0, size_t k, gemm_room *room)
-{
-    size_t row_bytes = ph_dtype_row_bytes(c->job->type, run->k), rows = c->kind->rows;
-    const unsigned char *src = (const unsigned char *)c->job->weight + c->row * row_bytes +
-                               ph_dtype_row_bytes(c->job->type, k0);
-    for (size_t p = 0; p < n_panels(c); p++) {
+    size_t rows = c->kind->rows;
+    const unsigned char *src = c->w + step * c->step_bytes;
+    for (size_t p = 0; p < c->n_panels; p++, src += rows * c->row_bytes) {
         size_t left = c->n - p * rows;
-        c->kind->pack(room->panels + p * c->kind->bytes, src + p * rows * row_bytes, row_bytes,
+        c->kind->pack(room->panels + p * c->kind->bytes, src, c->row_bytes,
                       left < rows ? left : rows, k);
     }
 }
 
-/* Weights that will be packed next: the rows behind the chunk, which this thread most likely takes.
- * They are asked for as they lie in memory, little by little during the products, so that packing
- * finds them in the cache. */
+static size_t x_rows_of(const chunk *c, bool last)
+{
+    size_t rows = c->kind->x_rows > 0 ? c->kind->x_rows : X_ROWS;
+    return last && rows > X_ROWS_LAST ? X_ROWS_LAST : rows;
+}
+
+/* Weights that will be packed next, asked for little by little during the products, so that packing
+ * finds them in the cache. Many rows of x: the next depth step of the chunk, which a depth step
+ * takes long enough for. Few: the rows behind the chunk, which this thread most likely takes, as
+ * they lie in memory. */
 typedef struct ahead {
-    const unsigned char *at;
-    size_t bytes, calls; /* still to be asked for, in so many calls */
+    const unsigned char *at; /* the next piece */
+    size_t apart, bytes;     /* pieces of so many bytes */
+    size_t n, calls;         /* pieces still to be asked for, in so many calls */
+    bool far;                /* into the second-level cache */
 } ahead;
 
 /* What is to be asked for during a depth step. */
-static ahead ahead_of(const fast_run *run, const chunk *c, size_t k0)
+static ahead ahead_of(const chunk *c, size_t step, size_t x_rows)
 {
-    size_t row_bytes = ph_dtype_row_bytes(c->job->type, run->k), left = c->job->n - c->row - c->n;
-    size_t steps = (run->k + PH_FAST_DEPTH - 1) / PH_FAST_DEPTH, step = k0 / PH_FAST_DEPTH;
-    size_t bytes = (left < c->n ? left : c->n) * row_bytes, begin = bytes / steps * step;
-    return (ahead){.at =
-                       (const unsigned char *)c->job->weight + (c->row + c->n) * row_bytes + begin,
-                   .bytes = step + 1 < steps ? bytes / steps : bytes - begin,
-                   .calls = (c->m + X_ROWS - 1) / X_ROWS * n_panels(c)};
+    size_t left = c->job->n - c->row - c->n, next = left < c->n ? left : c->n;
+    bool last = step + 1 == c->n_steps;
+    ahead a = {.calls = (c->m + x_rows - 1) / x_rows * c->n_panels};
+    if (c->m > SMALL_M) {
+        a.at = last ? c->w + c->n * c->row_bytes : c->w + (step + 1) * c->step_bytes;
+        a.n = last ? next : c->n;
+        a.apart = c->row_bytes;
+        a.bytes = c->step_bytes;
+        a.far = true;
+    } else {
+        size_t begin = next * c->step_bytes * step, bytes = next * c->step_bytes;
+        a.at = c->w + c->n * c->row_bytes + begin;
+        a.n = ((last ? next * c->row_bytes - begin : bytes) + LINE - 1) / LINE;
+        a.apart = LINE;
+        a.bytes = 1;
+    }
+    return a;
 }
 
-static void ask_ahead(ahead *a)
+static void ask_ahead(ahead *a, const chunk *c, ph_panel_tile *t)
 {
-    size_t n = a->bytes / a->calls;
-    for (size_t i = 0; i < n; i += LINE) {
-        __builtin_prefetch(a->at + i);
+    size_t n = a->n / a->calls;
+    t->ask = a->at;
+    t->n_ask = c->kind->asks && !a->far ? n : 0;
+    for (size_t i = 0; t->n_ask == 0 && i < n; i++) {
+        const unsigned char *p = a->at + i * a->apart;
+        if (!a->far) {
+            __builtin_prefetch(p);
+            continue;
+        }
+        for (size_t j = 0; j < a->bytes; j += LINE) {
+            __builtin_prefetch(p + j, 0, 2);
+        }
+        __builtin_prefetch(p + a->bytes - 1, 0, 2);
     }
-    a->at += n;
-    a->bytes -= n;
+    a->at += n * a->apart;
+    a->n -= n;
     a->calls -= a->calls > 1;
 }
 
@@ -220,46 +249,61 @@ static ph_results results_of(const chunk *c, size_t i, size_t m, size_t p)
                         .n = left < rows ? left : rows};
 }
 
-static void multiply_step(const fast_run *run, const chunk *c, size_t k0, size_t k, gemm_room *room)
+static void multiply_step(const chunk *c, size_t step, size_t k, gemm_room *room)
 {
-    const ph_fast_form *form = ph_fast_form_of(ph_quant_find(c->job->type)->index);
-    ph_x8 x = rounded(run, form->group);
-    ahead next = ahead_of(run, c, k0);
-    bool last = k0 + k == run->k;
-    for (size_t i = 0; i < c->m; i += X_ROWS) {
-        size_t at = k0 / PH_FAST_DEPTH * run->m + c->first + i;
-        ph_panel_tile t = {.q = x.q + at * PH_FAST_DEPTH,
-                           .q8 = x.q8 + at * PH_FAST_DEPTH,
-                           .scale = x.scale + at * PH_FAST_GROUPS,
-                           .sums = x.sums + at * PH_FAST_SUBS,
-                           .m = c->m - i < X_ROWS ? c->m - i : X_ROWS,
+    bool last = step + 1 == c->n_steps;
+    size_t x_rows = x_rows_of(c, last);
+    ahead next = ahead_of(c, step, x_rows);
+    for (size_t i = 0; i < c->m; i += x_rows) {
+        size_t at = step * c->x.m + c->first + i;
+        ph_panel_tile t = {.q = c->x.q + at * PH_FAST_DEPTH,
+                           .q8 = c->x.q8 + at * PH_FAST_DEPTH,
+                           .scale = c->x.scale + at * PH_FAST_GROUPS,
+                           .sums = c->x.sums + at * PH_FAST_SUBS,
+                           .m = c->m - i < x_rows ? c->m - i : x_rows,
                            .k = k};
-        for (size_t p = 0; p < n_panels(c); p++) {
+        for (size_t p = 0; p < c->n_panels; p++) {
             t.y = room->y + (p * c->m + i) * c->kind->rows;
             t.panel = room->panels + p * c->kind->bytes;
-            if (k0 == 0) {
+            if (step == 0) {
                 memset(t.y, 0, t.m * c->kind->rows * sizeof *t.y);
             }
+            ask_ahead(&next, c, &t);
+            if (!last) {
+                c->kind->multiply(&t);
+                continue;
+            }
             ph_results results = results_of(c, i, t.m, p);
-            ask_ahead(&next);
-            if (last) {
-                ph_results_ask(&results);
-            }
+            ph_results_ask(&results);
             c->kind->multiply(&t);
-            if (last) {
-                ph_results_put(&results, t.y, c->kind->rows);
-            }
+            ph_results_put(&results, t.y, c->kind->rows);
         }
     }
 }
 
-static void multiply_chunk(const fast_run *run, const chunk *c, gemm_room *room)
+static void multiply_chunk(const chunk *c, size_t k, gemm_room *room)
 {
-    for (size_t k0 = 0; k0 < run->k; k0 += PH_FAST_DEPTH) {
-        size_t k = run->k - k0 < PH_FAST_DEPTH ? run->k - k0 : PH_FAST_DEPTH;
-        pack_step(run, c, k0, k, room);
-        multiply_step(run, c, k0, k, room);
+    for (size_t step = 0; step < c->n_steps; step++, k -= PH_FAST_DEPTH) {
+        size_t here = k < PH_FAST_DEPTH ? k : PH_FAST_DEPTH;
+        pack_step(c, step, here, room);
+        multiply_step(c, step, here, room);
     }
+}
+
+static chunk chunk_of(const fast_run *run, const ph_matmul *job, size_t item, size_t n_items)
+{
+    chunk c = {.job = job,
+               .kind = kind_of(run, job),
+               .row = item * PH_PANEL_ROWS,
+               .row_bytes = ph_dtype_row_bytes(job->type, run->k),
+               .step_bytes = ph_dtype_row_bytes(job->type, PH_FAST_DEPTH),
+               .n_steps = (run->k + PH_FAST_DEPTH - 1) / PH_FAST_DEPTH};
+    size_t left = job->n - c.row, rows = n_items * PH_PANEL_ROWS;
+    c.n = left < rows ? left : rows;
+    c.w = (const unsigned char *)job->weight + c.row * c.row_bytes;
+    c.x = rounded(run, ph_fast_form_of(ph_quant_find(job->type)->index)->group);
+    c.n_panels = (c.n + c.kind->rows - 1) / c.kind->rows;
+    return c;
 }
 
 /* Rows of weights are items of PH_PANEL_ROWS, counted through the jobs that panels multiply. */
@@ -279,12 +323,10 @@ static void multiply_items(const fast_run *run, size_t item, size_t n, gemm_room
             continue;
         }
         here = here - item < n ? here - item : n;
-        chunk c = {.job = job, .kind = kind_of(run, job), .row = item * PH_PANEL_ROWS};
-        size_t left = job->n - c.row, rows = here * PH_PANEL_ROWS;
-        c.n = left < rows ? left : rows;
+        chunk c = chunk_of(run, job, item, here);
         for (; c.first < run->m; c.first += c.m) {
             c.m = run->m - c.first < CHUNK_M ? run->m - c.first : CHUNK_M;
-            multiply_chunk(run, &c, room);
+            multiply_chunk(&c, run->k, room);
         }
         item = 0;
         n -= here;
@@ -296,7 +338,7 @@ static void gemm(void *arg, int thread, int n_threads)
     const fast_run *run = arg;
     ph_pool *pool = run->work->pool;
     gemm_room *room = ph_work_at(run->work, thread);
-    size_t item, begin, most = run->m <= SMALL_M ? 1 : CHUNK_ITEMS;
+    size_t item, begin, most = run->m <= SMALL_M ? SMALL_ITEMS : CHUNK_ITEMS;
     (void)n_threads;
     bool more = ph_pool_next(pool, thread, &item);
     while (more) {

@@ -241,7 +241,7 @@ ARM_EACH_FORMAT(ARM_PANEL)
 
 static const ph_panel_kind kinds[PH_N_QUANT] = {
 #define ARM_PANEL(TYPE, name)                                                                      \
-    [PH_QUANT_##TYPE] = {PANEL_ROWS, sizeof(panel), pack_##name, multiply_##name},
+    [PH_QUANT_##TYPE] = {PANEL_ROWS, sizeof(panel), 0, false, pack_##name, multiply_##name},
     ARM_EACH_FORMAT(ARM_PANEL)
 #undef ARM_PANEL
 };

@@ -14,6 +14,11 @@
 #define GROUP_VECS (GROUP / VL)
 #define GEMV_ROWS  4 /* rows walked together share the loads of x and hide each other's latency */
 
+/* The rows behind those that are walked together are asked for in one ascending stream. */
+#ifndef VEC_GEMV_ASK
+#define VEC_GEMV_ASK 0
+#endif
+
 /* A loader turns one group of GROUP encoded numbers into f32. */
 VEC_INLINE void load_f32(vf out[GROUP_VECS], const unsigned char *row, size_t group)
 {
@@ -127,6 +132,16 @@ VEC_INLINE void fma_group(vf sums[VEC_PARTS], const vf x[GROUP_VECS], const vf w
     }
 }
 
+/* Group g's share of the rows behind the GEMV_ROWS at w. */
+VEC_INLINE void ask_after(const unsigned char *w, size_t row_bytes, size_t g, size_t n_groups)
+{
+    size_t share = GEMV_ROWS * row_bytes / n_groups;
+    const unsigned char *p = w + GEMV_ROWS * row_bytes + g * share;
+    for (size_t i = 0; i < share; i += 64) {
+        __builtin_prefetch(p + i);
+    }
+}
+
 /* Dots of one x with `rows` rows. */
 VEC_INLINE void dot_rows(float *y, const float *x, const unsigned char *w, size_t row_bytes,
                          size_t k, const float *bias, const int rows, load_fn load, size_t bytes)
@@ -150,6 +165,9 @@ VEC_INLINE void dot_rows(float *y, const float *x, const unsigned char *w, size_
         size_t end = block_end < n_groups ? block_end : n_groups;
         for (; g < end; g++) {
             load_f32(xs, (const unsigned char *)x, g);
+            if (VEC_GEMV_ASK && rows == GEMV_ROWS) {
+                ask_after(w, row_bytes, g, n_groups);
+            }
             VEC_UNROLL
             for (int r = 0; r < rows; r++) {
                 load(ws, w + (size_t)r * row_bytes, g);

@@ -38,8 +38,8 @@ INLINE __m256i round_8(const float *x, __m256 inverse)
     return _mm256_cvtps_epi32(_mm256_min_ps(v, _mm256_set1_ps(127.0f)));
 }
 
-static void quantize_x(int16_t *q, int8_t *q8, float *scale, int16_t *sums, const float *x,
-                       size_t n, size_t group)
+void ph_avx2_quantize_x(int16_t *q, int8_t *q8, float *scale, int16_t *sums, const float *x,
+                        size_t n, size_t group)
 {
     for (size_t i = 0; i < n; i += group) {
         float amax = largest_magnitude(x + i, group);
@@ -203,7 +203,7 @@ void ph_avx2_fill_fast(ph_kern *kern)
     kern->split[PH_QUANT_Q5_K] = avx2_split_q5_k;
     kern->split[PH_QUANT_Q6_K] = avx2_split_q6_k;
     kern->split[PH_QUANT_IQ4_XS] = avx2_split_iq4_xs;
-    kern->quantize_x = quantize_x;
+    kern->quantize_x = ph_avx2_quantize_x;
     kern->few = ph_avx2_few;
     ph_avx2_fill_panels(kern);
 }

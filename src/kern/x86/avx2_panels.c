@@ -303,11 +303,16 @@ static void multiply_words_256(const ph_panel_tile *t)
 
 #define BYTES(name)                                                                                \
     {                                                                                              \
-        PANEL_ROWS, sizeof(byte_panel), ph_avx2_pack_##name, multiply_##name                       \
+        PANEL_ROWS, sizeof(byte_panel), 0, false, ph_avx2_pack_##name, multiply_##name             \
+    }
+
+#define WORDS(name, group)                                                                         \
+    {                                                                                              \
+        PANEL_ROWS, sizeof(word_panel), 0, false, ph_avx2_pack_##name, multiply_words_##group      \
     }
 
 static const ph_panel_kind kinds[PH_N_QUANT] = {
-    [PH_QUANT_Q8_0] = {PANEL_ROWS, sizeof(word_panel), ph_avx2_pack_q8_0, multiply_words_32},
+    [PH_QUANT_Q8_0] = WORDS(q8_0, 32),
     [PH_QUANT_Q4_0] = BYTES(q4_0),
     [PH_QUANT_Q4_1] = BYTES(q4_1),
     [PH_QUANT_Q5_0] = BYTES(q5_0),
@@ -317,8 +322,8 @@ static const ph_panel_kind kinds[PH_N_QUANT] = {
     [PH_QUANT_Q4_K] = BYTES(q4_k),
     [PH_QUANT_Q5_K] = BYTES(q5_k),
     [PH_QUANT_Q6_K] = BYTES(q6_k),
-    [PH_QUANT_IQ4_NL] = {PANEL_ROWS, sizeof(word_panel), ph_avx2_pack_iq4_nl, multiply_words_32},
-    [PH_QUANT_IQ4_XS] = {PANEL_ROWS, sizeof(word_panel), ph_avx2_pack_iq4_xs, multiply_words_256},
+    [PH_QUANT_IQ4_NL] = WORDS(iq4_nl, 32),
+    [PH_QUANT_IQ4_XS] = WORDS(iq4_xs, 256),
 };
 
 void ph_avx2_fill_panels(ph_kern *kern)

@@ -14,6 +14,7 @@
 
 #define BF_ROWS    6
 #define BF_COLUMNS PH_BF16_TILE
+#define BF_NEXT    6144 /* bytes */
 
 _Static_assert(BF_COLUMNS == 4, "vf_sum4 sums a row of the tile");
 
@@ -92,6 +93,7 @@ typedef struct bf_block {
     const uint16_t *x;
     const unsigned char *w;
     size_t row_bytes, k;
+    const unsigned char *ask; /* what is wanted after these rows, as it lies in memory; or NULL */
 } bf_block;
 
 VEC_INLINE void bf_step(vf s[BF_ROWS][BF_COLUMNS], const uint16_t *x, const vb w[BF_COLUMNS],
@@ -122,6 +124,10 @@ VEC_INLINE void bf_tile_at(float *y, size_t ldy, const bf_block *b, const int m,
     }
     size_t at = 0;
     for (; at + PH_BF16_GROUP <= b->k; at += PH_BF16_GROUP) {
+        VEC_UNROLL
+        for (int j = 0; !whole && j < n; j++) {
+            _mm_prefetch((const char *)b->ask + (2 * at * (size_t)n + 64 * (size_t)j), _MM_HINT_T0);
+        }
         VEC_UNROLL
         for (int j = 0; j < n; j++) {
             w[j] = load(b->w + (size_t)j * b->row_bytes + 2 * at);
@@ -172,7 +178,8 @@ VEC_INLINE void bf_few_tile(const ph_bf16_few *f, size_t row, const int m, float
     bf_tile_at(total + row * BF_COLUMNS, BF_COLUMNS, &b, m, n, load, false);
 }
 
-/* n rows of weights from the j-th on, which are read once: blocks outside. */
+/* n rows of weights from the j-th on, which are read once: blocks outside. What comes next is asked
+ * for in one ascending stream, which four rows side by side are not; a single row is one. */
 VEC_INLINE void bf_few_rows(const ph_bf16_few *f, size_t j, const int n, bf_load_fn load)
 {
     float total[PH_BF16_FEW * BF_COLUMNS] = {0};
@@ -180,6 +187,8 @@ VEC_INLINE void bf_few_rows(const ph_bf16_few *f, size_t j, const int n, bf_load
         const bf_block b = {.x = f->x + k0 * f->x_rows,
                             .w = f->w + j * f->row_bytes + 2 * k0,
                             .row_bytes = f->row_bytes,
+                            .ask = f->w + j * f->row_bytes + 2 * k0 * (size_t)n +
+                                   (n == 1 ? BF_NEXT : (size_t)n * f->row_bytes),
                             .k = f->k - k0 < PH_BF16_BLOCK ? f->k - k0 : PH_BF16_BLOCK};
         PH_EACH_TILE(6, bf_few_tile, f, total, &b, n, load);
     }
@@ -194,7 +203,7 @@ VEC_INLINE void bf_few_rows(const ph_bf16_few *f, size_t j, const int n, bf_load
 VEC_INLINE void bf_few(const ph_bf16_few *f, bf_load_fn load)
 {
     size_t j = 0;
-    for (; j + BF_COLUMNS <= f->n; j += BF_COLUMNS) {
+    for (; f->m > 1 && j + BF_COLUMNS <= f->n; j += BF_COLUMNS) {
         bf_few_rows(f, j, BF_COLUMNS, load);
     }
     for (; j < f->n; j++) {

@@ -16,7 +16,15 @@
 #include "kern/x86/avx2_fast.h"
 
 #define VNNI_ROWS   16
+#define VNNI_NEAR   (32 << 10) /* sixteen rows of more bytes do not stay in the first-level cache */
 #define VNNI_GROUPS 4 /* vectors for them */
+
+/* Rows so long that, when their turn comes, they are in the second-level cache: what they need next
+ * is asked for once more. For shorter ones that only costs (docs/SPEED.md). */
+DOTS_INLINE bool vnni_long_rows(size_t row_bytes)
+{
+    return VNNI_ROWS * row_bytes > VNNI_NEAR;
+}
 
 /* 16 bytes each of four rows that lie `apart`. */
 DOTS_INLINE __m512i vnni_of_four(const unsigned char *p, size_t apart)

@@ -316,6 +316,7 @@ DOTS_INLINE void vnni_rows_256(const ph_few *f, size_t j, const int m, const vnn
     __m512 y[PH_FAST_DOTS];
     const unsigned char *w = f->w + j * f->row_bytes;
     const unsigned char *next = w + VNNI_ROWS * f->row_bytes;
+    const bool near = vnni_long_rows(f->row_bytes);
 #pragma GCC unroll 4
     for (int i = 0; i < m; i++) {
         y[i] = _mm512_setzero_ps();
@@ -332,6 +333,9 @@ DOTS_INLINE void vnni_rows_256(const ph_few *f, size_t j, const int m, const vnn
         for (size_t p = 0; p < VNNI_GROUPS; p++) {
             dots_ask(next, 4 * f->step_bytes);
             next += 4 * f->step_bytes;
+            for (size_t r = p; near && r < VNNI_ROWS; r += VNNI_GROUPS) {
+                dots_ask(w + r * f->row_bytes + f->step_bytes, f->step_bytes);
+            }
             form.super(&s[p], w + p * f->row_bytes, 4 * f->row_bytes, &x, m);
         }
         __m512 d = vnni_scales(w + form.d_at, f->row_bytes), dmin = d;

@@ -6,6 +6,8 @@
 
 #include "kern/x86/avx512vnni_dots.h"
 
+#define VNNI_AHEAD 384 /* bytes, in each row */
+
 typedef struct vnni_block_form {
     /* Numbers 0..15 (w[0]) and 16..31 (w[1]) of the blocks of four rows as unsigned bytes. */
     void (*bytes)(__m512i w[2], const unsigned char *in, size_t apart);
@@ -119,11 +121,24 @@ DOTS_INLINE void vnni_one_block(__m512 *y, const ph_few *f, const unsigned char 
     }
 }
 
+/* Asks for what the rows need soon, half of them at each block; of small blocks all at every other
+ * one. */
+DOTS_INLINE void vnni_ask_near(const unsigned char *w, size_t row_bytes, size_t g,
+                               const size_t block_bytes)
+{
+    const bool large = block_bytes > PH_CACHE_LINE / 2;
+    const size_t n = large ? VNNI_ROWS / 2 : VNNI_ROWS, first = large ? g % 2 * n : 0;
+    for (size_t r = 0; (large || g % 2 == 0) && r < n; r++) {
+        _mm_prefetch((const char *)w + (first + r) * row_bytes + VNNI_AHEAD, _MM_HINT_T0);
+    }
+}
+
 DOTS_INLINE void vnni_rows_32(const ph_few *f, size_t j, const int m, const vnni_block_form form)
 {
     __m512 y[PH_FAST_DOTS];
     const unsigned char *w = f->w + j * f->row_bytes;
     const unsigned char *next = w + VNNI_ROWS * f->row_bytes;
+    const bool near = vnni_long_rows(f->row_bytes);
 #pragma GCC unroll 4
     for (int i = 0; i < m; i++) {
         y[i] = _mm512_setzero_ps();
@@ -134,6 +149,9 @@ DOTS_INLINE void vnni_rows_32(const ph_few *f, size_t j, const int m, const vnni
         for (size_t g = 0; g < n; g++, w += form.block_bytes) {
             dots_ask(next, VNNI_ROWS * form.block_bytes);
             next += VNNI_ROWS * form.block_bytes;
+            if (near) {
+                vnni_ask_near(w, f->row_bytes, g, form.block_bytes);
+            }
             vnni_one_block(y, f, w, row, g, m, form);
         }
     }

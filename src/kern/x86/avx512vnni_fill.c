@@ -2,6 +2,7 @@
 #include "kern/x86/avx512vnni_dots_256.h"
 #include "kern/x86/avx512vnni_dots_32.h"
 #include "kern/x86/avx512vnni_panels.h"
+#include "kern/x86/avx512vnni_quantize_x.h"
 
 void ph_kern_fill_avx512vnni(ph_kern *kern)
 {
@@ -18,5 +19,6 @@ void ph_kern_fill_avx512vnni(ph_kern *kern)
     kern->dots[PH_QUANT_Q5_K] = vnni_dots_q5_k;
     kern->dots[PH_QUANT_Q6_K] = vnni_dots_q6_k;
     kern->dots[PH_QUANT_IQ4_XS] = vnni_dots_iq4_xs;
+    kern->quantize_x = vq_quantize_x;
     vp_fill(kern);
 }

@@ -157,6 +157,7 @@ static inline __m512i emu_permute_16(__m512i index, __m512i a)
 #undef _mm512_cvtepu16_epi32
 #undef _mm512_cvtepi8_epi32
 #undef _mm512_cvtepi32_ps
+#undef _mm512_cvtps_epi32
 #undef _mm512_extractf32x8_ps
 #undef _mm512_scalef_ps
 #undef _mm512_madd_epi16
@@ -180,6 +181,8 @@ static inline __m512i emu_permute_16(__m512i index, __m512i a)
     emu_join_bits(_mm256_cvtepi8_epi32(b), _mm256_cvtepi8_epi32(_mm_srli_si128(b, 8)))
 #define _mm512_cvtepi32_ps(i)                                                                      \
     emu_join(_mm256_cvtepi32_ps(emu_bits(i, 0)), _mm256_cvtepi32_ps(emu_bits(i, 1)))
+#define _mm512_cvtps_epi32(a)                                                                      \
+    emu_join_bits(_mm256_cvtps_epi32(emu_half(a, 0)), _mm256_cvtps_epi32(emu_half(a, 1)))
 #define _mm512_scalef_ps(a, n)                                                                     \
     emu_join(emu_scale(emu_half(a, 0), emu_half(n, 0)), emu_scale(emu_half(a, 1), emu_half(n, 1)))
 

@@ -15,6 +15,7 @@
 #define VEC_ATTN_M   6 /* 24 sums, 4 of keys or values, 1 of the query */
 #define VEC_ATTN_N   4
 #define VEC_ATTN_ONE 4
+#define VEC_GEMV_ASK 1
 
 typedef __m512 vf;
 
