@@ -33,7 +33,9 @@ static phial_status tell(checker *k, int64_t doc, const char *what, phial_error 
         st = ph_document_name(k->c, doc, &k->name, err);
     k->told = doc;
     phial_index_event e = {
-        PHIAL_INDEX_FAILED, {k->name.data ? k->name.data : "", k->name.len}, {what, strlen(what)}};
+        .outcome = PHIAL_INDEX_FAILED,
+        .path = {k->name.data ? k->name.data : "", k->name.len},
+        .reason = {what, strlen(what)}};
     if (st == PHIAL_OK && k->event)
         k->event(k->user, &e);
     return st;

@@ -31,9 +31,11 @@ void print_message(const char *format, ...) __attribute__((format(printf, 1, 2))
 void print_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void cross_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+_Noreturn void cross_skip(void);
 void cross_assert_string(const char *a, const char *b, const char *file, int line);
 void cross_assert_memory(const void *a, const void *b, size_t n, const char *file, int line);
 
+#define skip()        cross_skip()
 #define fail_msg(...) cross_fail(__FILE__, __LINE__, __VA_ARGS__)
 #define assert_true(c)                                                                             \
     do {                                                                                           \

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+#define FAILED  1
+#define SKIPPED 2
+
 static jmp_buf end_of_test;
 
 void print_message(const char *format, ...)
@@ -33,7 +36,12 @@ _Noreturn void cross_fail(const char *file, int line, const char *format, ...)
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);
-    longjmp(end_of_test, 1);
+    longjmp(end_of_test, FAILED);
+}
+
+_Noreturn void cross_skip(void)
+{
+    longjmp(end_of_test, SKIPPED);
 }
 
 void cross_assert_string(const char *a, const char *b, const char *file, int line)
@@ -57,9 +65,15 @@ static int run_test(const struct CMUnitTest *test)
 {
     void *state = test->initial_state;
     print_message("[ RUN      ] %s\n", test->name);
-    if (setjmp(end_of_test) != 0) {
+    switch (setjmp(end_of_test)) {
+    case 0:
+        break;
+    case SKIPPED:
+        print_message("[  SKIPPED ] %s\n", test->name);
+        return SKIPPED;
+    default:
         print_message("[  FAILED  ] %s\n", test->name);
-        return 1;
+        return FAILED;
     }
     if (test->setup_func != NULL && test->setup_func(&state) != 0) {
         cross_fail(test->name, 0, "its set-up failed");
@@ -76,7 +90,7 @@ int _cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, si
                             CMFixtureFunction setup, CMFixtureFunction teardown)
 {
     void *state = NULL;
-    int failed = 0;
+    int failed = 0, skipped = 0;
     print_message("[==========] %s: Running %zu test(s).\n", name, n);
     if (setup != NULL && setup(&state) != 0) {
         print_error("%s: the group's set-up failed\n", name);
@@ -84,7 +98,9 @@ int _cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, si
     }
     for (size_t i = 0; i < n; i++) {
         clock_t begin = clock();
-        failed += run_test(&tests[i]);
+        int result = run_test(&tests[i]);
+        failed += result == FAILED;
+        skipped += result == SKIPPED;
         print_message("%s: %.1f s\n", tests[i].name, (double)(clock() - begin) / CLOCKS_PER_SEC);
     }
     if (teardown != NULL && teardown(&state) != 0) {
@@ -92,7 +108,10 @@ int _cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, si
         failed++;
     }
     print_message("[==========] %s: %zu test(s) run.\n[  PASSED  ] %d test(s).\n", name, n,
-                  (int)n - failed);
+                  (int)n - failed - skipped);
+    if (skipped > 0) {
+        print_message("[  SKIPPED ] %d test(s).\n", skipped);
+    }
     if (failed > 0) {
         print_message("[  FAILED  ] %d test(s).\n", failed);
     }

@@ -11,7 +11,7 @@
 
 #include "kern/vec/vec_gemm_parts.h"
 
-#define BF_AHEAD 12 /* rows asked for ahead of time */
+#define BF_ROWS_AHEAD 12 /* rows asked for ahead of time */
 
 VEC_INLINE void bf_gemm_step(vf sums[VEC_GEMM_M][VEC_GEMM_VECS], const float *a, const float *b)
 {
@@ -84,9 +84,9 @@ VEC_INLINE void bf_cols(float *dst, const float *src, size_t ld, size_t n, size_
     size_t panel = w * ((k + 1) / 2);
     for (size_t p = 0; p < k; p += 2, dst += w) {
         const float *row = src + p * ld;
-        for (size_t j = 0; p + BF_AHEAD + 1 < k && j < n; j += VL) {
-            __builtin_prefetch(row + BF_AHEAD * ld + j);
-            __builtin_prefetch(row + (BF_AHEAD + 1) * ld + j);
+        for (size_t j = 0; p + BF_ROWS_AHEAD + 1 < k && j < n; j += VL) {
+            __builtin_prefetch(row + BF_ROWS_AHEAD * ld + j);
+            __builtin_prefetch(row + (BF_ROWS_AHEAD + 1) * ld + j);
         }
         bf_two_rows(dst, row, p + 1 < k ? row + ld : NULL, n, panel, w);
     }
