@@ -202,7 +202,9 @@ static phial_status tell_failure(embed_run *r, size_t i, const char *why, phial_
         st = ph_document_name(r->c, place.doc, &b, err);
     ph_tx_rollback(r->c);
     if (st == PHIAL_OK && r->o->event) {
-        phial_index_event e = {PHIAL_INDEX_NOTE, {b.data ? b.data : "", b.len}, {why, strlen(why)}};
+        phial_index_event e = {.outcome = PHIAL_INDEX_NOTE,
+                               .path = {b.data ? b.data : "", b.len},
+                               .reason = {why, strlen(why)}};
         r->o->event(r->o->user, &e);
     }
     ph_buf_free(&b);
