@@ -2,27 +2,35 @@
 #include "cli/ask_secret.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "cli/cli_io.h"
 
+#define WAIT_MS 100
+
 bool ph_can_ask(void)
 {
     return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 }
 
-/* Byte by byte: what is typed ahead belongs to the next question. */
+/* Byte by byte: what is typed ahead belongs to the next question. A Ctrl-C that comes just before a
+ * read would not end it, hence the short waits. */
 static phial_status read_line(ph_buf *out, phial_error *err)
 {
     for (;;) {
-        char byte;
-        ssize_t n = read(STDIN_FILENO, &byte, 1);
-        if (n < 0 && errno == EINTR && !ph_interrupted())
-            continue;
+        struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+        int ready = poll(&in, 1, WAIT_MS);
         if (ph_interrupted())
             return ph_err_set(err, PHIAL_ERR_CANCELLED, "interrupted");
+        if (ready == 0 || (ready < 0 && errno == EINTR))
+            continue;
+        char byte;
+        ssize_t n = ready > 0 ? read(STDIN_FILENO, &byte, 1) : -1;
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n < 0)
             return ph_err_errno(err, errno, "reading from the terminal");
         if (n == 0 || byte == '\n')
