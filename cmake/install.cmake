@@ -1,4 +1,5 @@
-# cmake --install: the program, both libraries, the public headers, phial.pc, man pages, completions.
+# cmake --install: the program, both libraries, the public headers, phial.pc, man pages, completions,
+# and the model in the box.
 
 install(TARGETS phial phial_static phial_shared)
 install(DIRECTORY include/phial DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
@@ -9,6 +10,8 @@ install(FILES ${PHIAL_DESCRIBED}/phial.bash RENAME phial
 install(FILES ${PHIAL_DESCRIBED}/_phial DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 install(FILES ${PHIAL_DESCRIBED}/phial.fish
     DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+
+install(FILES models/nano/nano.gguf DESTINATION ${CMAKE_INSTALL_DATADIR}/phial)
 
 # The prefix may be chosen as late as `cmake --install --prefix`, so phial.pc is made then.
 set(PC_TEMPLATE ${CMAKE_CURRENT_SOURCE_DIR}/cmake/phial.pc.in)

@@ -23,7 +23,7 @@ const char *ph_nano_model(void)
     for (size_t i = 0; i < sizeof PLACES / sizeof PLACES[0]; i++) {
         snprintf(path, sizeof path, "%.*s%s", (int)n, program, PLACES[i]);
         if (ph_file_kind_of(path) == PH_FILE_REGULAR) {
-            ph_say("nano, 5M parameters, a demonstration; see README for Phi-2 itself");
+            ph_say("nano, 7M parameters, a demonstration; see README for Phi-2 itself");
             return path;
         }
     }
