@@ -16,6 +16,11 @@
 
 #define PH_CLI_PROGRAM PHIAL_BUILD_DIR "/phial"
 
+/* A line that runs a copy of the program, beside which there is no model. */
+#define CLI_WITHOUT_NANO(arguments)                                                                \
+    "d=$(mktemp -d); cp $PHIAL $d/phial; env -u PHIAL_MODEL $d/phial " arguments                   \
+    "; code=$?; rm -rf $d; exit $code"
+
 typedef struct cli_result {
     int code; /* exit code; 128 + n for signal n */
     size_t out_len;

@@ -16,6 +16,7 @@ fail() {
 
 [ -x "$prefix/bin/phial" ] || fail "no program"
 [ -x "$prefix/libexec/phial/phial-extract" ] || fail "no helper program"
+[ -f "$prefix/share/phial/nano.gguf" ] || fail "no model in the box"
 [ -f "$lib/libphial.a" ] || fail "no static library"
 readelf -d "$lib/libphial.so" | grep -q 'SONAME.*\[libphial\.so\.0\]' || fail "SONAME is not libphial.so.0"
 alien=$(nm -D --defined-only "$lib/libphial.so" | awk '{print $NF}' | grep -v '^phial_' || true)

@@ -96,7 +96,7 @@ static void failures(void **state)
         int code;
         const char *word;
     } cases[] = {
-        {"$PHIAL tokenize x", 2, "model"},
+        {CLI_WITHOUT_NANO("tokenize x"), 2, "model"},
         {"$PHIAL tokenize" ON "a b", 2, "b"},
         {"$PHIAL detokenize" ON "12 x", 3, "'x' is no token id"},
         {"$PHIAL detokenize" ON "-- -1", 3, "'-1' is no token id"},
