@@ -140,7 +140,7 @@ PHIAL_API phial_status phial_asker_ask_over(phial_asker *asker, const phial_answ
                                             phial_error *err);
 
 /* Holds a text that somebody else wrote against passages, as an answer to the question; nothing is
- * generated. */
+ * generated. Text and passages may be those of the last answer. */
 PHIAL_API phial_status phial_asker_check(phial_asker *asker, const phial_answer **out,
                                          phial_text question, const phial_passage *passages,
                                          size_t n_passages, phial_text text, phial_error *err);

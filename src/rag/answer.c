@@ -65,17 +65,37 @@ phial_status phial_asker_new(phial_asker **out, phial_collection *collection,
     return PHIAL_OK;
 }
 
-static void forget_answer(phial_asker *a)
+/* What the last answer lies in. */
+typedef struct last_answer {
+    ph_arena arena;
+    phial_hits *hits;
+    uint32_t *ids;
+} last_answer;
+
+/* The last answer is no longer the asker's; what a caller passes on from it can still be read. */
+static last_answer set_aside(phial_asker *a)
 {
-    ph_arena_free(&a->arena);
+    last_answer last = {a->arena, a->hits, a->ids};
     ph_arena_init(&a->arena, ARENA_BYTES);
-    phial_hits_free(a->hits);
-    ph_free(a->ids);
     a->hits = NULL;
     a->ids = NULL;
     a->passages = NULL;
     a->n_order = 0;
     a->answer = (phial_answer){.text = {"", 0}, .said = {"", 0}, .not_told = -1};
+    return last;
+}
+
+static void forget(last_answer *last)
+{
+    ph_arena_free(&last->arena);
+    phial_hits_free(last->hits);
+    ph_free(last->ids);
+}
+
+static void forget_answer(phial_asker *a)
+{
+    last_answer last = set_aside(a);
+    forget(&last);
 }
 
 void phial_asker_free(phial_asker *a)
@@ -387,7 +407,7 @@ phial_status phial_asker_ask(phial_asker *a, const phial_answer **out, phial_tex
 {
     ph_str q = {question.p, question.n};
     *out = NULL;
-    forget_answer(a);
+    last_answer last = set_aside(a);
     phial_status st = check_question(question, err);
     if (st == PHIAL_OK && !a->collection)
         st = ph_err_set(err, PHIAL_ERR_ARGUMENT, "asking: no collection and no passages");
@@ -403,6 +423,7 @@ phial_status phial_asker_ask(phial_asker *a, const phial_answer **out, phial_tex
         st = ask_over(a, q, g, err);
     if (st == PHIAL_OK)
         finish(a, out);
+    forget(&last);
     return st;
 }
 
@@ -412,7 +433,7 @@ phial_status phial_asker_ask_over(phial_asker *a, const phial_answer **out, phia
 {
     ph_str q = {question.p, question.n};
     *out = NULL;
-    forget_answer(a);
+    last_answer last = set_aside(a);
     phial_status st = check_question(question, err);
     if (st == PHIAL_OK)
         st = use_tokenizer(a, g, err);
@@ -424,6 +445,7 @@ phial_status phial_asker_ask_over(phial_asker *a, const phial_answer **out, phia
         st = ask_over(a, q, g, err);
     if (st == PHIAL_OK)
         finish(a, out);
+    forget(&last);
     return st;
 }
 
@@ -433,7 +455,7 @@ phial_status phial_asker_check(phial_asker *a, const phial_answer **out, phial_t
 {
     ph_str q = {question.p, question.n};
     *out = NULL;
-    forget_answer(a);
+    last_answer last = set_aside(a);
     phial_status st = check_question(question, err);
     if (st == PHIAL_OK)
         st = ph_asker_take(a, passages, n_passages, err);
@@ -449,5 +471,6 @@ phial_status phial_asker_check(phial_asker *a, const phial_answer **out, phial_t
         a->answer.about = ph_support_about(a->support);
         finish(a, out);
     }
+    forget(&last);
     return st;
 }
