@@ -339,7 +339,7 @@ static const ph_opt opts[] = {
     PH_OPT_ROWS_VECTORS,
     {.name = "no-vectors",
      .kind = PH_OPT_FLAG,
-     .help = "leave new passages of a collection that has vectors without them for now"},
+     .help = "leave new passages of a collection that has vectors without them until a later run"},
     {.name = "password-file",
      .kind = PH_OPT_STRING,
      .arg = "FILE",

@@ -38,7 +38,7 @@ static void keep_words(ph_child *child, const char *bytes, size_t n)
 }
 
 /* Reads what there is on its standard error; closes it at its end. What complains without end is
- * left alone for now, so that its limits are looked at. */
+ * left alone until the next look, so that its limits are looked at. */
 static void listen_to_words(ph_child *child)
 {
     char buf[4096];
