@@ -169,7 +169,13 @@ static void test_wide_text(void **state)
          "e"},
         {"\xff\xfe"
          "a\0\0\xd8",
-         6, "a\xef\xbf\xbd\xef\xbf\xbd"},
+         6, "a\xef\xbf\xbd"},
+        /* One unit that is no character, and what follows is read all the same. */
+        {"\xff\xfe"
+         "a\0\0\xdcz\0\0\xd8y\0",
+         12, "a\xef\xbf\xbdz\xef\xbf\xbdy"},
+        {"\xfe\xff\0a\xdc\0\0z", 8, "a\xef\xbf\xbdz"},
+        {"\xff\xfe\0\0a\0\0\0\0\0\x11\0z\0\0\0", 16, "a\xef\xbf\xbdz"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         extract_dump d;
@@ -180,6 +186,54 @@ static void test_wide_text(void **state)
         assert_string_equal(d.text.data, cases[i].text);
         extract_dump_free(&d);
     }
+}
+
+/* A text that says it is in UTF-16, and is not. */
+static void test_false_charset(void **state)
+{
+    (void)state;
+    static const char page[] =
+        "<html><meta charset=utf-16><p>A caf\xe9 in winter, a cr\xe8me br\xfbl"
+        "\xe9"
+        "e, and a t\xeate-\xe0-t\xeate.</p>";
+    extract_dump d;
+    const char *path = written("false.html", page, sizeof page - 1);
+    extract_dump_file(&d, path, NULL);
+    remove(path);
+    assert_string_equal(d.err.message, "");
+    assert_non_null(strstr(d.text.data, "A caf\xc3\xa9 in winter"));
+    extract_dump_free(&d);
+}
+
+/* A "\r\n" between two pieces of what was converted, with nothing else in the second, and a line
+ * that is empty behind it. */
+static void test_line_ends_between_pieces(void **state)
+{
+    (void)state;
+    enum { ACCENTS = 4033, WINDOW = (64 << 10) + 64, REST = 200 };
+    ph_buf bytes, want;
+    extract_dump d;
+    ph_buf_init(&bytes, 0);
+    ph_buf_init(&want, 0);
+    for (size_t i = 0; i < WINDOW + REST; i++) {
+        uint8_t c = i < ACCENTS ? 0xe9 : i % 70 == 0 ? ' ' : 'a';
+        c = i == WINDOW - 2 ? '\r' : i == WINDOW - 1 || i == WINDOW ? '\n' : c;
+        ph_buf_add_byte(&bytes, c);
+        if (c == 0xe9)
+            ph_buf_add(&want, "\xc3\xa9", 2);
+        else if (c != '\r')
+            ph_buf_add_byte(&want, c);
+    }
+    const char *path = written("pieces.txt", bytes.data, bytes.len);
+    extract_dump_file(&d, path, NULL);
+    remove(path);
+    assert_string_equal(d.err.message, "");
+    assert_int_equal(d.text.len, want.len);
+    /* Which letters they are is uchardet's to say; all have two bytes. */
+    assert_string_equal(d.text.data + 2 * ACCENTS, want.data + 2 * ACCENTS);
+    extract_dump_free(&d);
+    ph_buf_free(&bytes);
+    ph_buf_free(&want);
 }
 
 static void convert(ph_buf *out, const char *charset, ph_buf *in)
@@ -468,6 +522,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recognition),   cmocka_unit_test(test_own_documents),
         cmocka_unit_test(test_exact_text),    cmocka_unit_test(test_wide_text),
+        cmocka_unit_test(test_false_charset), cmocka_unit_test(test_line_ends_between_pieces),
         cmocka_unit_test(test_charsets),      cmocka_unit_test(test_shared_documents),
         cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_odd_name),      cmocka_unit_test(test_limits),

@@ -27,6 +27,7 @@ struct ph_text_input {
     uint64_t at; /* of the next read */
     char charset[64];
     iconv_t conv; /* (iconv_t)-1: the text is UTF-8 already */
+    size_t unit;  /* bytes of a code unit: what is bad is skipped by so many */
     uint64_t n_bad;
     uint8_t in[STEP + UNREAD_MAX];
     size_t n_in; /* not yet converted, at the beginning of in */
@@ -214,6 +215,19 @@ static bool take(ph_text_input *in, const char *name)
     return true;
 }
 
+/* Of text without NULs it cannot be true. */
+static bool is_wide(const char *name)
+{
+    static const char *const wide[] = {"UTF-16",        "UTF16",  "UTF-32", "UTF32",
+                                       "UCS-2",         "UCS2",   "UCS-4",  "UCS4",
+                                       "ISO-10646-UCS", "CSUCS4", "UNICODE"};
+    for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++) {
+        if (strncasecmp(name, wide[i], strlen(wide[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
 static phial_status guess_charset(ph_text_input *in, const char *said, phial_error *err)
 {
     survey s = {.utf8 = true, .plain = true, .guess = uchardet_new()};
@@ -227,7 +241,8 @@ static phial_status guess_charset(ph_text_input *in, const char *said, phial_err
     bool escapes = s.utf8 && !s.plain && strncasecmp(guess, "ISO-2022", 8) == 0;
     if (status == PHIAL_OK && s.utf8 && !escapes)
         set_charset(in, "UTF-8");
-    else if (status == PHIAL_OK && !take(in, said) && !take(in, guess) && !take(in, "WINDOWS-1252"))
+    else if (status == PHIAL_OK && (!said || is_wide(said) || !take(in, said)) &&
+             !take(in, guess) && !take(in, "WINDOWS-1252"))
         status = ph_err_set(err, PHIAL_ERR_IO, "iconv() knows no charset that would fit");
     if (s.guess)
         uchardet_delete(s.guess);
@@ -254,6 +269,7 @@ static phial_status find_charset(ph_text_input *in, const char *said, phial_erro
         return guess_charset(in, said, err);
     if (!take(in, wide[form]))
         return ph_err_set(err, PHIAL_ERR_IO, "iconv() does not know %s", wide[form]);
+    in->unit = form == PH_TEXT_UTF16LE || form == PH_TEXT_UTF16BE ? 2 : 4;
     return PHIAL_OK;
 }
 
@@ -268,6 +284,7 @@ static phial_status open_input(ph_text_input **out, int fd, const void *bytes, s
     in->bytes = bytes;
     in->n_bytes = n;
     in->conv = (iconv_t)-1;
+    in->unit = 1;
     ph_buf_init(&in->out, 0);
     phial_status status = find_charset(in, charset, err);
     if (status != PHIAL_OK) {
@@ -314,11 +331,13 @@ static void add_lines(ph_text_input *in, const char *p, size_t n)
         n -= 3;
     }
     in->began = in->began || n > 0;
-    if (in->after_cr && n > 0 && *p == '\n') {
+    if (n == 0)
+        return;
+    if (in->after_cr && *p == '\n') {
         p++;
         n--;
     }
-    in->after_cr = n > 0 ? p[n - 1] == '\r' : in->after_cr;
+    in->after_cr = n > 0 && p[n - 1] == '\r';
     while (n > 0) {
         const char *cr = memchr(p, '\r', n);
         size_t plain = cr ? (size_t)(cr - p) : n;
@@ -355,10 +374,12 @@ static size_t convert(ph_text_input *in)
             continue;
         if (code == EINVAL && !in->ended && left < UNREAD_MAX)
             break;
+        /* By whole units, or the rest of a text in UTF-16 would be read between its characters. */
+        size_t bad = left < in->unit ? left : in->unit;
         add_lines(in, "\xef\xbf\xbd", 3);
-        in->n_bad++;
-        from++;
-        left--;
+        in->n_bad += bad;
+        from += bad;
+        left -= bad;
     }
     return left;
 }
