@@ -15,12 +15,13 @@ static bool is(const char *name, const char *other)
 }
 
 /* Elements whose text is not the document's: what was deleted or moved, codes of fields, the second
- * form of what Word writes in two. */
+ * form of what Word writes in two; and looks from before a tracked change (17.13.5). */
 static bool unread(const char *name)
 {
-    static const char *const names[] = {"del",          "moveFrom", "delText",  "instrText",
-                                        "delInstrText", "Fallback", "sectPr",   "tblPr",
-                                        "tcPr",         "trPr",     "posOffset"};
+    static const char *const names[] = {
+        "del",   "moveFrom", "delText", "instrText", "delInstrText", "Fallback",  "sectPr",
+        "tblPr", "tcPr",     "trPr",    "posOffset", "pPrChange",    "rPrChange",
+    };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (is(name, names[i]))
             return true;

@@ -49,6 +49,11 @@ BODY = ''.join([
     p(r('int main(void)'), 'Src'), p(r('{'), 'Src'), p(r('    return 0;'), 'Src'), p(r('}'), 'Src'),
     p('<w:moveFrom>' + r('gone') + '</w:moveFrom>' + r('The sea') + '<w:r><w:br/></w:r>'
       + r('is grey.') + '<w:r><w:instrText>PAGE</w:instrText></w:r>'),
+    # How it looked before changes that are tracked.
+    p(r('Outside'), 'Sub', '<w:pPrChange w:id="1"><w:pPr><w:pStyle w:val="Src"/>'
+      + ITEM.format(2) + '</w:pPr></w:pPrChange>'),
+    p(r('Gulls, which were hidden.', '<w:rPrChange w:id="2"><w:rPr><w:vanish/></w:rPr>'
+        '</w:rPrChange>')),
 ])
 DOCUMENT = f'<?xml version="1.0"?><w:document {W}><w:body>{BODY}<w:sectPr/></w:body></w:document>'
 NOTES = (f'<?xml version="1.0"?><w:footnotes {W}><w:footnote w:type="separator" w:id="0">'
