@@ -486,6 +486,34 @@ static void test_pipe(void **state)
 
 /* A long text without an empty line, and one without any line: pages and blocks stay within their
  * limits and the text is the same. */
+/* Time and memory go with the length: 2 MB of empty lines once took minutes, and a block of code
+ * without an end. */
+static void test_empty_lines(void **state)
+{
+    (void)state;
+    enum { N = 2 << 20 };
+    static const char *const names[] = {"empty_lines.txt", "empty_lines.c"};
+    char *bytes = ph_alloc(N, 1, NULL);
+    assert_non_null(bytes);
+    memset(bytes, '\n', N);
+    bytes[N - 2] = 'x';
+    for (size_t i = 0; i < 2; i++) {
+        ph_extract_options o;
+        extract_dump d;
+        ph_extract_options_default(&o);
+        o.max_seconds = 30;
+        const char *path = written(names[i], bytes, N);
+        extract_dump_file(&d, path, &o);
+        remove(path);
+        assert_string_equal(d.err.message, "");
+        assert_int_equal(d.text.len, N);
+        assert_memory_equal(d.text.data, bytes, N);
+        assert_true(d.n_blocks > N / (32 << 10));
+        extract_dump_free(&d);
+    }
+    ph_free(bytes);
+}
+
 static void test_long_text(void **state)
 {
     (void)state;
@@ -527,7 +555,7 @@ int main(void)
         cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_odd_name),      cmocka_unit_test(test_limits),
         cmocka_unit_test(test_sink_fails),    cmocka_unit_test(test_pipe),
-        cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_empty_lines),   cmocka_unit_test(test_long_text),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
 }

@@ -28,8 +28,8 @@ static phial_status read_blocks(ph_flow *flow, ph_line_reader *lines, ph_buf *te
         bool blank = ph_line_blank(line);
         /* A closing bracket at the margin belongs to what it closes. */
         bool outer = !blank && !strchr(" \t)}]", line.p[0]);
-        if (text->len > 0 && !blank &&
-            ((gap && (outer || text->len > LONG_BLOCK)) || text->len > LONGEST_BLOCK))
+        if (text->len > LONGEST_BLOCK ||
+            (text->len > 0 && !blank && gap && (outer || text->len > LONG_BLOCK)))
             put_code(flow, text);
         ph_buf_add(text, line.p, line.n);
         gap = blank;

@@ -77,6 +77,7 @@ static phial_status read_paragraphs(ph_flow *flow, ph_line_reader *lines, ph_buf
                                     phial_error *err)
 {
     bool gap = false, whole = true; /* the paragraph's end was seen; its beginning was one */
+    bool begun = false;             /* what is put next has more than empty lines */
     ph_str line;
     for (;;) {
         phial_status status = ph_lines_next(lines, &line, err);
@@ -85,15 +86,16 @@ static phial_status read_paragraphs(ph_flow *flow, ph_line_reader *lines, ph_buf
         bool blank = ph_line_blank(line);
         if (gap && !blank) {
             put_paragraph(flow, text, whole);
-            gap = false;
+            gap = begun = false;
             whole = true;
         } else if (text->len > LONG_PARAGRAPH) {
             put_paragraph(flow, text, false);
-            whole = false;
+            begun = whole = false;
         }
         ph_buf_add(text, line.p, line.n);
         /* Empty lines at the very beginning belong to the first paragraph. */
-        gap = blank && (gap || !ph_line_blank((ph_str){text->data, text->len}));
+        gap = blank && (gap || begun);
+        begun = begun || !blank;
         if (text->failed)
             return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "out of memory (a paragraph)");
         if (flow->status != PHIAL_OK)
