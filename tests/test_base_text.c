@@ -127,6 +127,17 @@ static void test_utf8_all_code_points(void **state)
 }
 
 /* Every sequence of up to three bytes against the rule: valid iff it is what encoding gives. */
+static void test_utf8_cut(void **state)
+{
+    (void)state;
+    static const char text[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x8a";
+    static const size_t at[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+    for (size_t limit = 0; limit < sizeof at / sizeof at[0]; limit++)
+        assert_int_equal(ph_utf8_cut(text, 10, limit), at[limit]);
+    assert_int_equal(ph_utf8_cut("\x80\x80\x80\x80\x80\x80\x80\x80", 8, 7), 3);
+    assert_int_equal(ph_utf8_cut(NULL, 0, 0), 0);
+}
+
 static void test_utf8_all_short_sequences(void **state)
 {
     (void)state;
@@ -363,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_prefix_and_distance),
         cmocka_unit_test(test_utf8_all_code_points),
         cmocka_unit_test(test_utf8_all_short_sequences),
+        cmocka_unit_test(test_utf8_cut),
         cmocka_unit_test(test_json_round_trip),
         cmocka_unit_test(test_json_bad),
         cmocka_unit_test(test_json_depth),

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "extract_dump.h"
+#include "fmt/doc_stream.h"
 #include "rag/extract_format.h"
 #include "testdata.h"
 
@@ -287,6 +288,58 @@ static void test_charsets(void **state)
     }
 }
 
+/* --- titles --- */
+
+/* A title is what the document says, else its first heading; a long one is cut at a character. */
+static void test_titles(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"---\ntitle: 'Own'\n---\n# Heading\n", "title: Own\n"},
+        {"---\ntitle: ''\n---\n# Heading\n", "title: Heading\n"},
+        {"---\ntitle:\n---\n# Heading\n", "title: Heading\n"},
+        {"---\ntitles: two\n---\n# Heading\n", "title: Heading\n"},
+        {"text\n\n# Heading\n\n# Another\n", "title: Heading\n"},
+    };
+    extract_dump d;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *path = written("title.md", cases[i][0], strlen(cases[i][0]));
+        extract_dump_file(&d, path, NULL);
+        remove(path);
+        assert_string_equal(d.err.message, "");
+        if (!strstr(d.lines.data, cases[i][1]))
+            fail_msg("case %zu: %s", i, d.lines.data);
+        extract_dump_free(&d);
+    }
+    static const char *const files[][3] = {
+        {"title.md", "# a", "\n\ntext\n"},
+        {"title.html", "<html><body><h1>a", "</h1><p>text</p></body></html>"},
+        {"title.html", "<html><head><title>a", "</title></head><body><p>text</p></body></html>"}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        ph_buf b, title;
+        ph_buf_init(&b, 0);
+        ph_buf_init(&title, 0);
+        ph_buf_add_str(&b, files[i][1]);
+        ph_buf_add_str(&title, "title: a");
+        for (size_t k = 0; k < 1000; k++) {
+            ph_buf_add_str(&b, "\xc3\xa9");
+            if (2 * k + 3 <= PH_DOC_LABEL_LIMIT)
+                ph_buf_add_str(&title, "\xc3\xa9");
+        }
+        ph_buf_add_str(&b, files[i][2]);
+        ph_buf_add_str(&title, "\n");
+        const char *path = written(files[i][0], b.data, b.len);
+        extract_dump_file(&d, path, NULL);
+        remove(path);
+        assert_string_equal(d.err.message, "");
+        if (!strstr(d.lines.data, title.data))
+            fail_msg("%s: %s", files[i][0], d.lines.data);
+        extract_dump_free(&d);
+        ph_buf_free(&b);
+        ph_buf_free(&title);
+    }
+}
+
 /* --- other people's documents --- */
 
 static void test_shared_documents(void **state)
@@ -548,14 +601,23 @@ static int clean_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recognition),   cmocka_unit_test(test_own_documents),
-        cmocka_unit_test(test_exact_text),    cmocka_unit_test(test_wide_text),
-        cmocka_unit_test(test_false_charset), cmocka_unit_test(test_line_ends_between_pieces),
-        cmocka_unit_test(test_charsets),      cmocka_unit_test(test_shared_documents),
-        cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_odd_name),      cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_sink_fails),    cmocka_unit_test(test_pipe),
-        cmocka_unit_test(test_empty_lines),   cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_recognition),
+        cmocka_unit_test(test_own_documents),
+        cmocka_unit_test(test_exact_text),
+        cmocka_unit_test(test_wide_text),
+        cmocka_unit_test(test_false_charset),
+        cmocka_unit_test(test_line_ends_between_pieces),
+        cmocka_unit_test(test_charsets),
+        cmocka_unit_test(test_titles),
+        cmocka_unit_test(test_shared_documents),
+        cmocka_unit_test(test_bad_documents),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_odd_name),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_sink_fails),
+        cmocka_unit_test(test_pipe),
+        cmocka_unit_test(test_empty_lines),
+        cmocka_unit_test(test_long_text),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
 }

@@ -112,3 +112,15 @@ size_t ph_utf8_incomplete_tail(const uint8_t *p, size_t n)
     }
     return 0;
 }
+
+size_t ph_utf8_cut(const char *p, size_t n, size_t limit)
+{
+    if (n <= limit) {
+        return n;
+    }
+    size_t cut = limit;
+    while (cut > 0 && ((uint8_t)p[cut] & 0xc0) == 0x80 && limit - cut < 4) {
+        cut--;
+    }
+    return cut;
+}

@@ -21,4 +21,8 @@ bool ph_utf8_valid(const uint8_t *p, size_t n);
  * complete: 0..3. What is invalid whatever follows counts as 0. */
 size_t ph_utf8_incomplete_tail(const uint8_t *p, size_t n);
 
+/* Bytes of the longest beginning of p[0..n), which is valid, with at most limit bytes and no
+ * character cut. Of what is not valid, not many fewer than limit. */
+size_t ph_utf8_cut(const char *p, size_t n, size_t limit);
+
 #endif

@@ -1,6 +1,8 @@
 /* Contract in ask_view.h. */
 #include "cli/ask_view.h"
 
+#include "base/utf8.h"
+
 /* Bytes of a passage that are shown when nothing was found. */
 #define PASSAGE_SHOWN 200
 
@@ -74,11 +76,7 @@ void ph_ask_show_passages(const phial_answer *answer)
     for (size_t i = 0; i < answer->n_passages; i++) {
         const phial_passage *p = &answer->passages[i];
         phial_text t = p->text;
-        if (t.n > PASSAGE_SHOWN) {
-            t.n = PASSAGE_SHOWN;
-            while (t.n > 0 && ((uint8_t)t.p[t.n] & 0xC0) == 0x80)
-                t.n--;
-        }
+        t.n = ph_utf8_cut(t.p, t.n, PASSAGE_SHOWN);
         ph_out_str("  ");
         show_place(p->doc, p->page);
         ph_out_str("\"");

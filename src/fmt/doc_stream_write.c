@@ -61,12 +61,7 @@ static phial_status begin(ph_doc_writer *w, uint8_t type, size_t n, phial_error 
 /* The longest beginning of s with at most limit bytes and no character cut. */
 static ph_str cut(ph_str s, size_t limit)
 {
-    if (s.n <= limit)
-        return s;
-    size_t n = limit;
-    while (n > 0 && ((uint8_t)s.p[n] & 0xc0) == 0x80 && limit - n < 4)
-        n--;
-    return (ph_str){s.p, n};
+    return (ph_str){s.p, ph_utf8_cut(s.p, s.n, limit)};
 }
 
 phial_status ph_doc_writer_init(ph_doc_writer *w, int fd, phial_error *err)

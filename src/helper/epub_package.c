@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/utf8.h"
 #include "helper/xml_reader.h"
 
 enum { ARENA_MAX = 32 << 20, TEXT_MAX = 4096, PATH_MAX_BYTES = 1024 };
@@ -200,7 +201,7 @@ static void package_text(void *user, const char *text, size_t n)
 {
     reader *r = user;
     if (r->wanted && r->text.len < TEXT_MAX)
-        ph_buf_add(&r->text, text, n < TEXT_MAX ? n : TEXT_MAX);
+        ph_buf_add(&r->text, text, ph_utf8_cut(text, n, TEXT_MAX - r->text.len));
 }
 
 static void package_end(void *user, const char *name)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 void ph_flow_init(ph_flow *flow, ph_doc_writer *out)
 {
     *flow = (ph_flow){.out = out, .page_max = PH_DOC_PAGE_MAX};
@@ -71,10 +73,7 @@ static size_t cut_at(ph_str s, size_t n)
         at = memrchr(s.p, ' ', n);
     if (at && (size_t)(at - s.p) >= n / 2)
         return (size_t)(at - s.p) + 1;
-    size_t cut = n;
-    while (cut > n - 4 && ((unsigned char)s.p[cut] & 0xc0) == 0x80)
-        cut--;
-    return cut;
+    return ph_utf8_cut(s.p, s.n, n);
 }
 
 static void put(ph_flow *flow, ph_block_kind kind, unsigned level, ph_str text)
@@ -112,7 +111,7 @@ void ph_flow_page(ph_flow *flow, ph_str label)
     flow->page_max = PH_FLOW_CHAPTER_MAX;
     ph_buf_clear(&flow->heading);
     ph_buf_clear(&flow->label);
-    ph_buf_add(&flow->label, label.p, label.n < PH_DOC_LABEL_LIMIT ? label.n : PH_DOC_LABEL_LIMIT);
+    ph_buf_add(&flow->label, label.p, ph_utf8_cut(label.p, label.n, PH_DOC_LABEL_LIMIT));
 }
 
 void ph_flow_begin(ph_flow *flow, ph_block_kind kind, unsigned level, bool keep_space)
@@ -218,7 +217,7 @@ void ph_flow_label(ph_flow *flow, ph_str label)
 {
     if (flow->label.len > 0)
         return;
-    ph_buf_add(&flow->label, label.p, label.n < PH_DOC_LABEL_LIMIT ? label.n : PH_DOC_LABEL_LIMIT);
+    ph_buf_add(&flow->label, label.p, ph_utf8_cut(label.p, label.n, PH_DOC_LABEL_LIMIT));
     for (size_t i = 0; i < flow->label.len; i++) {
         if (is_space(flow->label.data[i]))
             flow->label.data[i] = ' ';
@@ -230,9 +229,8 @@ void ph_flow_label(ph_flow *flow, ph_str label)
 static void note_heading(ph_flow *flow)
 {
     ph_str text = text_of(&flow->block);
-    size_t n = text.n < PH_DOC_LABEL_LIMIT ? text.n : PH_DOC_LABEL_LIMIT;
     if (flow->heading.len == 0)
-        ph_buf_add(&flow->heading, text.p, n);
+        ph_buf_add(&flow->heading, text.p, ph_utf8_cut(text.p, text.n, PH_DOC_LABEL_LIMIT));
 }
 
 void ph_flow_end(ph_flow *flow)

@@ -2,6 +2,7 @@
  * then the text as it is unpacked, then the notes. */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "helper/docx_body.h"
 #include "helper/formats.h"
 #include "helper/unzip.h"
@@ -34,7 +35,7 @@ static void property_text(void *user, const char *text, size_t n)
 {
     properties *p = user;
     if (p->key && p->value.len < PH_DOC_INFO_LIMIT / 2)
-        ph_buf_add(&p->value, text, n < PH_DOC_INFO_LIMIT / 2 ? n : PH_DOC_INFO_LIMIT / 2);
+        ph_buf_add(&p->value, text, ph_utf8_cut(text, n, PH_DOC_INFO_LIMIT / 2 - p->value.len));
 }
 
 static void property_end(void *user, const char *name)

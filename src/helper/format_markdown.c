@@ -172,7 +172,7 @@ static int on_text(MD_TEXTTYPE type, const MD_CHAR *text, MD_SIZE size, void *us
 
 /* --- front matter --- */
 
-static phial_status read_pair(ph_str line, ph_doc_writer *out, phial_error *err)
+static phial_status read_pair(ph_str line, bool *titled, ph_doc_writer *out, phial_error *err)
 {
     static const char *const keys[] = {"title", "author", "language", "lang"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
@@ -187,6 +187,7 @@ static phial_status read_pair(ph_str line, ph_doc_writer *out, phial_error *err)
             value.n--;
         if (value.n == 0)
             return PHIAL_OK;
+        *titled = *titled || strcmp(keys[i], "title") == 0;
         return ph_doc_write_info(out, strcmp(keys[i], "lang") == 0 ? "language" : keys[i], value,
                                  err);
     }
@@ -218,8 +219,7 @@ static phial_status read_front_matter(ph_str text, size_t *used, bool *titled, p
         const char *newline = memchr(text.p + at, '\n', end - at);
         size_t next = newline ? (size_t)(newline + 1 - text.p) : end;
         ph_str line = {text.p + at, next - at};
-        *titled = *titled || (line.n > 6 && strncasecmp(line.p, "title", 5) == 0);
-        phial_status status = read_pair(line, out, err);
+        phial_status status = read_pair(line, titled, out, err);
         if (status != PHIAL_OK)
             return status;
         at = next;

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 enum {
     SKIP = 1,  /* nothing below is text */
@@ -264,7 +265,7 @@ void ph_html_text(ph_html_walk *walk, const char *p, size_t n)
     ph_html_frame frame = top(walk);
     if (frame.flags & TITLE) {
         if (walk->title.len < PH_DOC_LABEL_LIMIT)
-            ph_buf_add(&walk->title, p, n < PH_DOC_LABEL_LIMIT ? n : PH_DOC_LABEL_LIMIT);
+            ph_buf_add(&walk->title, p, ph_utf8_cut(p, n, PH_DOC_LABEL_LIMIT - walk->title.len));
         return;
     }
     if (n == 0 || (frame.flags & SKIP))

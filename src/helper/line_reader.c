@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 void ph_lines_init(ph_line_reader *r, ph_text_input *input)
 {
     *r = (ph_line_reader){.input = input};
@@ -29,11 +31,8 @@ phial_status ph_lines_next(ph_line_reader *r, ph_str *line, phial_error *err)
         size_t take = newline ? (size_t)(newline + 1 - r->p) : r->n;
         size_t room = PH_LINE_MAX - r->line.len;
         bool cut = take > room;
-        if (cut) {
-            take = room;
-            while (take > 0 && ((unsigned char)r->p[take] & 0xc0) == 0x80)
-                take--;
-        }
+        if (cut)
+            take = ph_utf8_cut(r->p, take, room);
         ph_buf_add(&r->line, r->p, take);
         r->p += take;
         r->n -= take;

@@ -1,5 +1,6 @@
 /* Askers: from a question to an answer; contract in include/phial/answer.h. */
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "rag/answer_asker.h"
 #include "rt/engine.h"
 #include "rt/score.h"
@@ -139,11 +140,7 @@ static phial_status remember(phial_asker *a, ph_str question, phial_error *err)
     ph_str said = {a->answer.said.p, a->answer.said.n};
     if (said.n == 0)
         said = ph_str_from(PH_PASSAGES_NOT_TOLD);
-    if (said.n > PH_THREAD_BYTES) {
-        said.n = PH_THREAD_BYTES;
-        while (said.n > 0 && ((uint8_t)said.p[said.n] & 0xC0) == 0x80)
-            said.n--;
-    }
+    said.n = ph_utf8_cut(said.p, said.n, PH_THREAD_BYTES);
     ph_buf_clear(&turn->question);
     ph_buf_clear(&turn->answer);
     ph_buf_add(&turn->question, question.p, question.n);

@@ -7,6 +7,7 @@
 #include "rag/answer_support.h"
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "rag/answer_words.h"
 #include "rag/sentence.h"
 
@@ -265,12 +266,7 @@ ph_str ph_support_focus(const ph_support *s, size_t passage, size_t n_bytes)
             break;
     }
     size_t start = s->lines[a].start, end = s->lines[b].end;
-    if (end - start > n_bytes) {
-        end = start + n_bytes;
-        while (end > start && ((uint8_t)text.p[end] & 0xC0) == 0x80)
-            end--;
-    }
-    return (ph_str){text.p + start, end - start};
+    return (ph_str){text.p + start, ph_utf8_cut(text.p + start, end - start, n_bytes)};
 }
 
 /* --- the answer's sentence --- */

@@ -363,9 +363,7 @@ static size_t page_end(ph_str text, size_t from)
         if (text.p[i - 1] == '\n')
             return i;
     }
-    while (end > from && ((uint8_t)text.p[end] & 0xc0) == 0x80)
-        end--;
-    return end;
+    return from + ph_utf8_cut(text.p + from, text.n - from, PH_DOC_PAGE_MAX);
 }
 
 /* Paragraphs are apart by blank lines. blocks has room for text.n / 2 + 1. */
