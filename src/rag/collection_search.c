@@ -153,7 +153,7 @@ static int by_first(const void *a, const void *b)
 static phial_status glob_ranges(phial_collection *c, const char *glob, ph_chunk_ranges *ranges,
                                 phial_error *err)
 {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     bool row = true;
     size_t cap = 0;
     phial_status st = ph_sql_get(c, PH_SQL_DOC_RANGES, &s, err);
