@@ -219,6 +219,31 @@ static void test_own_text(void **state)
 
 /* --- hybrid --- */
 
+/* How words and vectors are fused is measured once the vectors are there; whoever has the
+ * collection open, the one who measured included, goes by it. */
+static void test_fusion_is_seen(void **state)
+{
+    (void)state;
+    phial_embedder *e = open_embedder(BERT, PHIAL_POOL_AUTO, false);
+    put_records("seen.jsonl", 0, 60, 12);
+    index_texts("seen.phial", "seen.jsonl", 64);
+    phial_collection *other = open_as("seen.phial", PHIAL_COLLECTION_READ);
+    phial_collection *c = open_as("seen.phial", PHIAL_COLLECTION_WRITE);
+    assert_false(info_of(other).present);
+    ok(phial_collection_embed(c, e, NULL, NULL, &err));
+    phial_vectors_info own = info_of(c), seen = info_of(other);
+    phial_collection_close(other);
+    other = open_as("seen.phial", PHIAL_COLLECTION_READ);
+    phial_vectors_info fresh = info_of(other);
+    assert_true(fresh.fusion_measured);
+    assert_true(own.fusion_measured && seen.fusion_measured);
+    assert_true(own.dense_share == fresh.dense_share && seen.dense_share == fresh.dense_share);
+    assert_int_equal(own.fusion_by_ranks, fresh.fusion_by_ranks);
+    phial_collection_close(other);
+    phial_collection_close(c);
+    phial_embedder_close(e);
+}
+
 static void test_hybrid(void **state)
 {
     (void)state;
@@ -855,6 +880,7 @@ int main(void)
         cmocka_unit_test(test_beside_brute_force),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_own_text),
+        cmocka_unit_test(test_fusion_is_seen),
         cmocka_unit_test(test_hybrid),
         cmocka_unit_test(test_join),
         cmocka_unit_test(test_thinning),

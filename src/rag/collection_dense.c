@@ -82,8 +82,10 @@ phial_status ph_dense_set(phial_collection *c, const ph_vector_set **set, phial_
         d->id = id;
         d->stamp = stamp;
         d->collection = collection;
+    } else if (id > 0) {
+        st = ph_vector_set_read_fusion(c, &d->set, err);
     }
-    *set = d->read && d->id > 0 ? &d->set : NULL;
+    *set = st == PHIAL_OK && d->id > 0 ? &d->set : NULL;
     return st;
 }
 

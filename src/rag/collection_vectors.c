@@ -169,6 +169,7 @@ static phial_status read_fusion(phial_collection *c, ph_vector_set *set, ph_buf 
     if (st == PHIAL_OK)
         st = ph_fact_get(c, set->id, "fusion", b, err);
     set->fusion = PH_FUSION_DEFAULT;
+    set->fusion_chosen = false;
     if (st != PHIAL_OK || b->len == 0)
         return st;
     double dense = 0;
@@ -181,6 +182,15 @@ static phial_status read_fusion(phial_collection *c, ph_vector_set *set, ph_buf 
     set->fusion.dense = dense;
     set->fusion_chosen = set->fusion_n > 0;
     return fine ? PHIAL_OK : ph_damaged(c, "the fusion of its embedder", err);
+}
+
+phial_status ph_vector_set_read_fusion(phial_collection *c, ph_vector_set *set, phial_error *err)
+{
+    ph_buf b;
+    ph_buf_init(&b, WHITENING_MAX);
+    phial_status st = read_fusion(c, set, &b, err);
+    ph_buf_free(&b);
+    return st;
 }
 
 static phial_status read_whitening(phial_collection *c, ph_vector_set *set, ph_buf *b,

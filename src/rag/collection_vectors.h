@@ -49,6 +49,8 @@ phial_status ph_vector_set_id(phial_collection *c, bool next, int64_t *id, phial
 /* Inside a transaction. PHIAL_ERR_BAD_INPUT if the row is missing or cannot be. */
 phial_status ph_vector_set_read(phial_collection *c, int64_t id, ph_vector_set *set,
                                 phial_error *err);
+/* Only the fusion, which changes without the vectors. */
+phial_status ph_vector_set_read_fusion(phial_collection *c, ph_vector_set *set, phial_error *err);
 void ph_vector_set_free(ph_vector_set *set);
 /* Inside a writing transaction: a new row for the embedder, with where its model is. */
 phial_status ph_vector_set_add(phial_collection *c, phial_embedder *e, phial_whiten whiten,
