@@ -1,4 +1,5 @@
-/* Contract in collection_rank.h: one chunk, read from its page without reading the page. */
+/* Contract in collection_rank.h: one chunk, read from its page without reading the page;
+ * the name of its document. */
 #include "rag/collection_rank.h"
 
 #include <string.h>
@@ -69,4 +70,22 @@ phial_status ph_chunk_read(phial_collection *c, int64_t id, bool with_context, p
     }
     sqlite3_reset(s);
     return st == PHIAL_OK ? read_slice(c, page, place, out, err) : st;
+}
+
+phial_status ph_document_name(phial_collection *c, int64_t doc, ph_buf *out, phial_error *err)
+{
+    sqlite3_stmt *s;
+    bool row = false;
+    phial_status st = ph_sql_get(c, PH_SQL_DOC_NAMED, &s, err);
+    if (st != PHIAL_OK)
+        return st;
+    sqlite3_bind_int64(s, 1, doc);
+    st = ph_sql_step(c, s, &row, err);
+    if (st == PHIAL_OK && row) {
+        ph_str name = ph_sql_text(s, 0);
+        ph_buf_add(out, name.p, name.n);
+        st = ph_buf_status(out, err);
+    }
+    sqlite3_reset(s);
+    return st;
 }

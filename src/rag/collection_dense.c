@@ -383,21 +383,3 @@ phial_status ph_dense_rows(phial_collection *c, const int64_t *chunks, size_t n,
     }
     return st;
 }
-
-phial_status ph_document_name(phial_collection *c, int64_t doc, ph_buf *out, phial_error *err)
-{
-    sqlite3_stmt *s;
-    bool row = false;
-    phial_status st = ph_sql_get(c, PH_SQL_DOC_NAMED, &s, err);
-    if (st != PHIAL_OK)
-        return st;
-    sqlite3_bind_int64(s, 1, doc);
-    st = ph_sql_step(c, s, &row, err);
-    if (st == PHIAL_OK && row) {
-        ph_str name = ph_sql_text(s, 0);
-        ph_buf_add(out, name.p, name.n);
-        st = ph_buf_status(out, err);
-    }
-    sqlite3_reset(s);
-    return st;
-}

@@ -35,7 +35,4 @@ phial_status ph_dense_search(phial_collection *c, const ph_dense_search_for *wha
 phial_status ph_dense_rows(phial_collection *c, const int64_t *chunks, size_t n, float *rows,
                            phial_error *err);
 
-/* Appends the name of a document. */
-phial_status ph_document_name(phial_collection *c, int64_t doc, ph_buf *out, phial_error *err);
-
 #endif

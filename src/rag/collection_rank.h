@@ -21,4 +21,7 @@ typedef struct ph_chunk_place {
 phial_status ph_chunk_read(phial_collection *c, int64_t id, bool with_context, ph_buf *out,
                            ph_chunk_place *place, phial_error *err);
 
+/* Appends the name of a document. */
+phial_status ph_document_name(phial_collection *c, int64_t doc, ph_buf *out, phial_error *err);
+
 #endif
