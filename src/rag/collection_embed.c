@@ -399,6 +399,8 @@ static phial_status read_set(phial_collection *c, int64_t id, ph_vector_set *set
     if (st == PHIAL_OK)
         st = ph_vectors_count(c, id, n_all, err);
     ph_tx_rollback(c);
+    if (st != PHIAL_OK)
+        ph_vector_set_free(set);
     return st;
 }
 
