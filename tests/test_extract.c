@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "extract_dump.h"
 #include "fmt/doc_stream.h"
+#include "helper/docx_styles.h"
 #include "rag/extract_format.h"
 #include "testdata.h"
 
@@ -286,6 +287,42 @@ static void test_charsets(void **state)
         if (n_skipped == sizeof files / sizeof files[0])
             skip();
     }
+}
+
+/* --- styles --- */
+
+/* As many as there can be, each based on the next: what a paragraph is takes no walk over all. */
+static void test_many_styles(void **state)
+{
+    (void)state;
+    enum { N = 9999, LOOKS = 20000 };
+    ph_docx_styles styles;
+    ph_buf xml;
+    phial_error err = {0};
+    ph_docx_styles_init(&styles);
+    ph_buf_init(&xml, 0);
+    ph_buf_add_str(&xml, "<styles>");
+    for (unsigned i = 0; i < N; i++)
+        ph_buf_addf(&xml,
+                    "<style type='paragraph' styleId='s%u'><name val='%s'/><basedOn val='s%u'/>"
+                    "</style>",
+                    i, i % 20 == 10 ? "heading 3" : "own", i + 1);
+    ph_buf_add_str(&xml,
+                   "<style type='paragraph' styleId='s10'><name val='code'/></style></styles>");
+    assert_int_equal(ph_docx_styles_read(&styles, (ph_str){xml.data, xml.len}, &err), PHIAL_OK);
+    for (unsigned i = 0; i < LOOKS; i++) {
+        char id[16];
+        unsigned at = i * 7919 % (N - 30), ahead = (30 - at % 20) % 20;
+        snprintf(id, sizeof id, "s%u", at);
+        ph_docx_look look = ph_docx_look_of(&styles, id);
+        assert_int_equal(look.kind, ahead < 16 ? PH_BLOCK_HEADING : PH_BLOCK_PARAGRAPH);
+    }
+    assert_int_equal(ph_docx_look_of(&styles, "s10").kind, PH_BLOCK_HEADING);
+    assert_int_equal(ph_docx_look_of(&styles, "none").kind, PH_BLOCK_PARAGRAPH);
+    assert_int_equal(ph_docx_look_of(&styles, NULL).kind, PH_BLOCK_PARAGRAPH);
+    assert_int_equal(ph_docx_look_of(&styles, "Heading2").level, 2);
+    ph_docx_styles_free(&styles);
+    ph_buf_free(&xml);
 }
 
 /* --- titles --- */
@@ -601,23 +638,15 @@ static int clean_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recognition),
-        cmocka_unit_test(test_own_documents),
-        cmocka_unit_test(test_exact_text),
-        cmocka_unit_test(test_wide_text),
-        cmocka_unit_test(test_false_charset),
-        cmocka_unit_test(test_line_ends_between_pieces),
-        cmocka_unit_test(test_charsets),
-        cmocka_unit_test(test_titles),
-        cmocka_unit_test(test_shared_documents),
-        cmocka_unit_test(test_bad_documents),
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_odd_name),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_sink_fails),
-        cmocka_unit_test(test_pipe),
-        cmocka_unit_test(test_empty_lines),
-        cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_recognition),   cmocka_unit_test(test_own_documents),
+        cmocka_unit_test(test_exact_text),    cmocka_unit_test(test_wide_text),
+        cmocka_unit_test(test_false_charset), cmocka_unit_test(test_line_ends_between_pieces),
+        cmocka_unit_test(test_charsets),      cmocka_unit_test(test_titles),
+        cmocka_unit_test(test_many_styles),   cmocka_unit_test(test_shared_documents),
+        cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_odd_name),      cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_sink_fails),    cmocka_unit_test(test_pipe),
+        cmocka_unit_test(test_empty_lines),   cmocka_unit_test(test_long_text),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
 }

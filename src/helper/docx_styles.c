@@ -1,6 +1,7 @@
 /* Contract in docx_styles.h. Source: ECMA-376 part 1, 17.7. */
 #include "helper/docx_styles.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -56,7 +57,8 @@ static void add_style(reader *r, const char *id)
     }
     const char *own = keep(r, id ? id : "");
     if (own)
-        s->styles[s->n++] = (ph_docx_style){own, NULL, NULL, -1};
+        s->styles[s->n] = (ph_docx_style){own, NULL, NULL, -1, s->n};
+    s->n += own != NULL;
 }
 
 static void on_start(void *user, const char *name, const char *const *attrs)
@@ -90,6 +92,14 @@ static void on_end(void *user, const char *name)
         r->in_style = false;
 }
 
+/* Of styles with one id the first in the file comes first. */
+static int by_id(const void *a, const void *b)
+{
+    const ph_docx_style *x = a, *y = b;
+    int order = strcmp(x->id, y->id);
+    return order != 0 ? order : (x->at > y->at) - (x->at < y->at);
+}
+
 phial_status ph_docx_styles_read(ph_docx_styles *styles, ph_str xml, phial_error *err)
 {
     reader r = {.styles = styles, .err = err};
@@ -99,16 +109,23 @@ phial_status ph_docx_styles_read(ph_docx_styles *styles, ph_str xml, phial_error
     if (status == PHIAL_OK)
         status = ph_xml_feed(parser, xml.p, xml.n, true, err);
     ph_xml_free(parser);
+    if (styles->n > 1)
+        qsort(styles->styles, styles->n, sizeof *styles->styles, by_id);
     return status == PHIAL_OK ? r.status : status;
 }
 
 static const ph_docx_style *find(const ph_docx_styles *styles, const char *id)
 {
-    for (size_t i = 0; id && i < styles->n; i++) {
-        if (strcmp(styles->styles[i].id, id) == 0)
-            return &styles->styles[i];
+    size_t low = 0, high = id ? styles->n : 0;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (strcmp(styles->styles[mid].id, id) < 0)
+            low = mid + 1;
+        else
+            high = mid;
     }
-    return NULL;
+    bool there = id && low < styles->n && strcmp(styles->styles[low].id, id) == 0;
+    return there ? &styles->styles[low] : NULL;
 }
 
 /* "heading 2", "Heading2", "Head A", "HeadA": 2. 0: no such name. */

@@ -14,11 +14,12 @@
 typedef struct ph_docx_style {
     const char *id, *name, *based_on; /* in the arena; id is "", others may be NULL */
     int outline;                      /* 0 .. 8; -1: none, 9: text */
+    size_t at;                        /* in the file */
 } ph_docx_style;
 
 typedef struct ph_docx_styles {
     ph_arena arena;
-    ph_docx_style *styles; /* owned */
+    ph_docx_style *styles; /* owned; by id once they are read */
     size_t n, cap;
 } ph_docx_styles;
 
