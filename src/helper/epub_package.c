@@ -164,6 +164,7 @@ static void add_to_spine(reader *r, const char *id)
     size_t i = 0;
     while (i < p->n_items && strcmp(p->items[i].id, id) != 0)
         i++;
+    p->n_unknown += i == p->n_items;
     if (i == p->n_items || p->items[i].in_spine || !p->items[i].markup)
         return;
     if (p->n_spine >= PH_EPUB_SPINE_MAX) {

@@ -29,6 +29,8 @@ typedef struct ph_epub_package {
     size_t n_items, cap_items;
     uint32_t *spine; /* owned; indices of items */
     size_t n_spine, cap_spine;
+    size_t
+        n_unknown; /* of the spine: names that the manifest does not have, or out of the archive */
 } ph_epub_package;
 
 void ph_epub_package_init(ph_epub_package *package);

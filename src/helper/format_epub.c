@@ -90,7 +90,7 @@ static phial_status read_chapter(ph_flow *flow, ph_epub_item *item, const char *
     if (status != PHIAL_OK)
         status = ph_err_context(err, status, "%s", item->path);
     ph_flow_end(flow);
-    ph_str title = {walk.title.data ? walk.title.data : "", walk.title.len};
+    ph_str title = ph_html_title(&walk);
     /* Many books give each of their files the book's own title. */
     if (title.n == 0 || (book && ph_str_eq_c(title, book)))
         title = (ph_str){flow->heading.data ? flow->heading.data : "", flow->heading.len};
@@ -104,7 +104,7 @@ static phial_status read_chapter(ph_flow *flow, ph_epub_item *item, const char *
 static phial_status read_chapters(ph_flow *flow, ph_epub_package *package, ph_doc_writer *out,
                                   phial_error *err)
 {
-    size_t n_missing = 0;
+    size_t n_missing = package->n_unknown;
     for (size_t i = 0; i < package->n_spine; i++) {
         ph_epub_item *item = &package->items[package->spine[i]];
         if (!item->loaded || item->text.len == 0) {
@@ -118,7 +118,8 @@ static phial_status read_chapters(ph_flow *flow, ph_epub_package *package, ph_do
     if (n_missing == 0)
         return PHIAL_OK;
     char text[64];
-    snprintf(text, sizeof text, "%zu chapters of its list are missing or empty", n_missing);
+    snprintf(text, sizeof text, "%zu %s missing or empty", n_missing,
+             n_missing == 1 ? "chapter of its list is" : "chapters of its list are");
     return ph_doc_write_note(out, ph_str_from(text), err);
 }
 

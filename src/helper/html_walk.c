@@ -301,9 +301,14 @@ static ph_str squeezed(ph_buf *buf)
     return (ph_str){buf->data ? buf->data : "", buf->len};
 }
 
+ph_str ph_html_title(ph_html_walk *walk)
+{
+    return squeezed(&walk->title);
+}
+
 phial_status ph_html_report(ph_html_walk *walk, ph_doc_writer *out, phial_error *err)
 {
-    ph_str title = squeezed(&walk->title);
+    ph_str title = ph_html_title(walk);
     phial_status status = PHIAL_OK;
     if (title.n == 0 && walk->flow->heading.len > 0)
         title = squeezed(&walk->flow->heading);

@@ -39,6 +39,9 @@ void ph_html_start(ph_html_walk *walk, const char *tag, ph_html_attr_fn attr, co
 void ph_html_text(ph_html_walk *walk, const char *p, size_t n);
 void ph_html_end(ph_html_walk *walk, const char *tag);
 
+/* The document's title with single blanks; empty: it has none. Borrowed from walk. */
+ph_str ph_html_title(ph_html_walk *walk);
+
 /* Info "title" and "language", where there are any. The first heading stands in for a title. */
 phial_status ph_html_report(ph_html_walk *walk, ph_doc_writer *out, phial_error *err);
 

@@ -100,8 +100,8 @@ EPUB = [
     ('mimetype', 'application/epub+zip'),
     ('META-INF/container.xml', CONTAINER),
     ('OEBPS/book.opf', OPF),
-    ('OEBPS/text/ebb tide.xhtml', chapter('Two Tides', '<h2>Ebb</h2><p>The water&#160;goes.</p>')),
-    ('OEBPS/text/flood.xhtml', chapter('Flood', '<h2>I</h2><p>The water comes.</p>')),
+    ('OEBPS/text/ebb tide.xhtml', chapter('\n  Two\n  Tides\n', '<h2>Ebb</h2><p>The water&#160;goes.</p>')),
+    ('OEBPS/text/flood.xhtml', chapter('\n  Flood\n', '<h2>I</h2><p>The water comes.</p>')),
     ('OEBPS/style.css', 'p { color: red }'),
 ]
 
