@@ -95,6 +95,40 @@ static void test_damaged(void **state)
     ph_buf_free(&bytes);
 }
 
+/* A field of a form with one line of very many words: the time goes with their number. */
+static void test_long_field(void **state)
+{
+    (void)state;
+    enum { WORDS = 400000 };
+    char path[4096];
+    extract_dump d;
+    ph_extract_options o;
+    need_helper();
+    snprintf(path, sizeof path, "%s/test_extract_pdf_field.pdf", PHIAL_BUILD_DIR);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fputs("%PDF-1.4\n"
+          "1 0 obj<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]/DA(/F 0 Tf)>>>>endobj\n"
+          "2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+          "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Annots[4 0 R]>>endobj\n"
+          "4 0 obj<</Type/Annot/Subtype/Widget/FT/Tx/T(a)/Rect[50 50 550 700]/V(",
+          f);
+    for (int i = 0; i < WORDS; i++)
+        fputs("a ", f);
+    fputs(")>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n", f);
+    assert_int_equal(fclose(f), 0);
+    ph_extract_options_default(&o);
+    o.max_seconds = 20;
+    extract_dump_file(&d, path, &o);
+    unlink(path);
+    assert_string_equal(d.err.message, "");
+    size_t n = 0;
+    for (size_t i = 0; i < d.text.len; i++)
+        n += d.text.data[i] == 'a';
+    assert_int_equal(n, WORDS);
+    extract_dump_free(&d);
+}
+
 /* --- other people's --- */
 
 static const char *sample(const char *name)
@@ -291,11 +325,11 @@ static void test_all_samples(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_report),        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_two_columns),   cmocka_unit_test(test_screenplay),
-        cmocka_unit_test(test_book),          cmocka_unit_test(test_scripts),
-        cmocka_unit_test(test_passwords),     cmocka_unit_test(test_all_samples),
-        cmocka_unit_test(test_turned_arabic),
+        cmocka_unit_test(test_report),      cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_long_field),  cmocka_unit_test(test_two_columns),
+        cmocka_unit_test(test_screenplay),  cmocka_unit_test(test_book),
+        cmocka_unit_test(test_scripts),     cmocka_unit_test(test_passwords),
+        cmocka_unit_test(test_all_samples), cmocka_unit_test(test_turned_arabic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

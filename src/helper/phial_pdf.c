@@ -127,10 +127,10 @@ static void settle_turns(page_words *p)
     for (size_t i = 0; i < p->n; i++) {
         if (p->words[i].turn != TURN_UNKNOWN)
             continue;
-        size_t first = i, last = i;
-        while (first > 0 && !(p->words[first - 1].flags & PH_WORD_LINE))
-            first--;
-        uint8_t turn = first < i ? p->words[i - 1].turn : (uint8_t)TURN_UNKNOWN;
+        size_t last = i;
+        /* What stands before it in its line is settled. */
+        bool begins = i == 0 || (p->words[i - 1].flags & PH_WORD_LINE);
+        uint8_t turn = begins ? (uint8_t)TURN_UNKNOWN : p->words[i - 1].turn;
         while (turn == TURN_UNKNOWN && !(p->words[last].flags & PH_WORD_LINE) && last + 1 < p->n)
             turn = p->words[++last].turn;
         p->words[i].turn = turn == TURN_UNKNOWN ? (uint8_t)most : turn;
@@ -343,13 +343,13 @@ static phial_status add_value(page_words *p, const char *value, const PopplerRec
     float x0 = (float)fmin(area->x1, area->x2), x1 = (float)fmax(area->x1, area->x2);
     float y0 = (float)(height - fmax(area->y1, area->y2));
     float tall = (float)fabs(area->y2 - area->y1) / (float)rows;
+    size_t end = strcspn(value, "\n"); /* of the row */
     for (size_t i = 0, from = 0, line = 0; i <= n; i++) {
         bool blank = i == n || strchr(" \t\r\n", value[i]);
         if (blank && i > from) {
             ph_doc_word *w = new_word(p, err);
             if (!w)
                 return p->full ? PHIAL_OK : PHIAL_ERR_NO_MEMORY;
-            size_t end = line + strcspn(value + line, "\n");
             float step = (x1 - x0) / (float)(end - line + 1);
             w->size = fminf(0.8f * tall, 12);
             w->x0 = x0 + step * (float)(from - line);
@@ -365,6 +365,7 @@ static phial_status add_value(page_words *p, const char *value, const PopplerRec
         if (i < n && value[i] == '\n') {
             row++;
             line = i + 1;
+            end = line + strcspn(value + line, "\n");
         }
     }
     return ph_buf_status(&p->text, err);
