@@ -3,10 +3,10 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "base/utf8.h"
 #include "helper/flow.h"
 #include "helper/formats.h"
 #include "helper/line_reader.h"
+#include "rag/sentence.h"
 
 enum { SPEAKER_MAX = 120 };
 
@@ -19,13 +19,15 @@ typedef struct reader {
     ph_doc_writer *out;
 } reader;
 
+/* Capitals, and no small letters, in any script; one that has no capitals needs the "@". */
 static bool is_upper_line(ph_str s)
 {
     bool letters = false;
-    for (size_t i = 0; i < s.n && s.p[i] != '('; i++) {
-        if (islower((uint8_t)s.p[i]))
+    for (size_t i = 0, len; i < s.n && s.p[i] != '('; i += len) {
+        ph_sentence_class c = ph_sentence_class_at(s, i, &len);
+        if (c == PH_SB_LOWER)
             return false;
-        letters = letters || isupper((uint8_t)s.p[i]) || (s.p[i] & 0x80);
+        letters = letters || c == PH_SB_UPPER;
     }
     return letters;
 }
@@ -155,6 +157,9 @@ static bool maybe_speaker(const reader *r, ph_str s)
 
 static phial_status read_line(reader *r, ph_str line, phial_error *err)
 {
+    /* A note does not go over an empty line: one that is never closed takes no more with it. */
+    if (r->in_note && ph_str_eq_c(line, "\n"))
+        r->in_note = false;
     bool removed = without_comments(r, line);
     if (r->clean.failed)
         return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "out of memory (a line)");
@@ -216,6 +221,10 @@ phial_status ph_format_fountain_read(ph_helper *helper, phial_error *err)
         release_speaker(&r, false);
         status = ph_flow_finish(&r.flow, err);
     }
+    if (status == PHIAL_OK && r.in_boneyard)
+        status = ph_doc_write_note(
+            &helper->out,
+            ph_str_from("a comment that begins with /* has no end; what follows is left out"), err);
     if (status == PHIAL_OK)
         status = ph_text_report(input, &helper->out, err);
     ph_lines_free(&lines);
