@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "base/utf8.h"
 #include "rag/chunk.h"
+#include "rag/chunk_atoms.h"
 #include "tok_util.h"
 
 #define CHUNKS_MAX 20000
@@ -284,6 +285,8 @@ static void test_no_structure(void **state)
         "\xF0\x9F\x98\x80",
         "1234567890",
         "A. ",
+        "\xCC\x81", /* marks above nothing, which make no tokens */
+        " \n\t",
     };
     phial_tokenizer *t = NULL;
     assert_int_equal(tiny_tokenizer(&t, NULL), PHIAL_OK);
@@ -291,11 +294,13 @@ static void test_no_structure(void **state)
         const phial_tokenizer *with = u % 2 ? t : NULL;
         ph_chunker *c = new_chunker(with, 32, 8);
         begin();
-        for (int i = 0; i < 3000; i++)
+        for (int i = 0; i < 12000; i++)
             ph_buf_add_str(&made.text, units[u / 2]);
         ph_doc_page page = finish(1);
         const got *g = cut_page(c, &page);
         check(g, with, 32);
+        for (size_t i = 0; i < g->n; i++)
+            assert_true(g->chunks[i].end - g->chunks[i].start <= 33 * PH_TOKEN_BYTES);
         /* Letters keep their marks. */
         for (size_t i = 0; i < g->n && u / 2 == 5; i++)
             assert_int_equal(page.text.p[g->chunks[i].start], 'e');

@@ -154,7 +154,7 @@ static size_t back_to_base(ph_str text, size_t at, size_t from)
             return at;
         at--;
     }
-    return at;
+    return back_to_character(text, at, from);
 }
 
 /* The best place to cut in (from, most]: behind a comma, at a word, at a character; the first two

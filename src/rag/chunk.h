@@ -4,7 +4,9 @@
  * A chunk lies on one page. It ends where the structure ends first that is close enough: heading,
  * block, sentence (Unicode's rules), word, character. Chunks of a page overlap by about n_overlap
  * tokens of whole sentences and together cover every byte of its text. The path of headings above a
- * chunk goes on over pages and is kept beside it, not in it.
+ * chunk goes on over pages and is kept beside it, not in it. What has hardly any tokens (a row of
+ * blanks, a word of a million letters to a tokenizer of words) is cut by its bytes: a chunk has at
+ * most PH_TOKEN_BYTES (chunk_atoms.h) for each token and once more.
  */
 #ifndef PH_RAG_CHUNK_H
 #define PH_RAG_CHUNK_H

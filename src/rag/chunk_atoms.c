@@ -98,6 +98,34 @@ static phial_status add_tokens(ph_page_atoms *p, ph_str piece, size_t base, phia
     return PHIAL_OK;
 }
 
+/* Blanks, marks and words that a tokenizer does not know have few tokens or none: so that a chunk
+ * has an end, a stretch counts for a token every PH_TOKEN_BYTES. */
+static phial_status fill_gaps(ph_page_atoms *p, size_t n_text, phial_error *err)
+{
+    size_t n = p->n_tokens, missing = 0, next = n_text;
+    for (size_t i = n + 1; i-- > 0;) {
+        size_t at = i > 0 ? p->tokens[i - 1] : 0;
+        missing += next > at ? (next - at - 1) / PH_TOKEN_BYTES : 0;
+        next = at;
+    }
+    if (missing == 0)
+        return PHIAL_OK;
+    phial_status st = room_for_tokens(p, missing, err);
+    if (st != PHIAL_OK)
+        return st;
+    size_t to = p->n_tokens = n + missing;
+    next = n_text;
+    for (size_t i = n + 1; i-- > 0;) { /* from behind, where there is room */
+        size_t at = i > 0 ? p->tokens[i - 1] : 0;
+        for (size_t k = next > at ? (next - at - 1) / PH_TOKEN_BYTES : 0; k > 0; k--)
+            p->tokens[--to] = (uint32_t)(at + k * PH_TOKEN_BYTES);
+        if (i > 0)
+            p->tokens[--to] = (uint32_t)at;
+        next = at;
+    }
+    return PHIAL_OK;
+}
+
 /* In pieces that end with atoms, or where an atom is longer, anywhere: a token too many. */
 static phial_status make_tokens(ph_page_atoms *p, ph_str text, phial_encoder *encoder,
                                 phial_error *err)
@@ -115,6 +143,9 @@ static phial_status make_tokens(ph_page_atoms *p, ph_str text, phial_encoder *en
             return st;
         from = end;
     }
+    phial_status st = fill_gaps(p, text.n, err);
+    if (st != PHIAL_OK)
+        return st;
     size_t token = 0;
     for (size_t i = 0; i <= p->n_atoms; i++) {
         while (token < p->n_tokens && p->tokens[token] < p->atoms[i].start)

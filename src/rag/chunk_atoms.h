@@ -8,6 +8,9 @@
 #include "fmt/doc.h"
 #include "phial/tokenizer.h"
 
+/* A token of a page counts for so many bytes of its text at most. */
+#define PH_TOKEN_BYTES 256u
+
 /* How much a boundary wants to be the end of a chunk, least first. */
 typedef enum ph_bound {
     PH_BOUND_GLUE,     /* what belongs together: a heading and its text, a speaker and the speech */
