@@ -244,6 +244,36 @@ static void test_fusion_is_seen(void **state)
     phial_embedder_close(e);
 }
 
+static bool stop_behind_waves(void *user, const phial_vectors_progress *p)
+{
+    int *n = user;
+    return p->done < p->total || ++*n < 3;
+}
+
+/* An interrupt is seen while the fusion is measured, too; the vectors stay. */
+static void test_interrupted_fusion(void **state)
+{
+    (void)state;
+    int n = 0;
+    phial_vectors_options o;
+    phial_vectors_result result = {.size = sizeof result};
+    phial_embedder *e = open_embedder(BERT, PHIAL_POOL_AUTO, false);
+    put_records("stop.jsonl", 0, 60, 12);
+    index_texts("stop.phial", "stop.jsonl", 64);
+    phial_vectors_options_default(&o);
+    o.progress = stop_behind_waves;
+    o.user = &n;
+    phial_collection *c = open_as("stop.phial", PHIAL_COLLECTION_WRITE);
+    assert_int_equal(phial_collection_embed(c, e, &o, &result, &err), PHIAL_ERR_CANCELLED);
+    phial_vectors_info info = info_of(c);
+    assert_true(info.present && info.n_waiting == 0 && !info.fusion_measured);
+    ok(phial_collection_embed(c, e, NULL, &result, &err));
+    assert_int_equal(result.n_embedded, 0);
+    assert_true(info_of(c).fusion_measured);
+    phial_collection_close(c);
+    phial_embedder_close(e);
+}
+
 static void test_hybrid(void **state)
 {
     (void)state;
@@ -881,6 +911,7 @@ int main(void)
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_own_text),
         cmocka_unit_test(test_fusion_is_seen),
+        cmocka_unit_test(test_interrupted_fusion),
         cmocka_unit_test(test_hybrid),
         cmocka_unit_test(test_join),
         cmocka_unit_test(test_thinning),

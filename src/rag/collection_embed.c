@@ -286,13 +286,21 @@ static phial_status write_wave(embed_run *r, phial_error *err)
     return st;
 }
 
+/* Asked before each wave, and in the end before each sentence of ph_fusion_choose(): with a large
+ * model these take minutes. */
+static bool going(void *user)
+{
+    const embed_run *r = user;
+    return !r->o->progress || r->o->progress(r->o->user, &r->progress);
+}
+
 static phial_status run_waves(embed_run *r, phial_error *err)
 {
     phial_status st = PHIAL_OK;
     r->n_wave = WAVE_FIRST;
     for (;;) {
         uint64_t began = ph_clock_ns();
-        if (r->o->progress && !r->o->progress(r->o->user, &r->progress))
+        if (!going(r))
             return ph_err_set(err, PHIAL_ERR_CANCELLED, "interrupted");
         st = read_wave(r, err);
         if (st != PHIAL_OK || r->n == 0)
@@ -445,7 +453,7 @@ static phial_status settle(embed_run *r, phial_error *err)
             st = read_set(r->c, r->id, &set, &n, err);
     }
     if (st == PHIAL_OK && n > 0 && (fit || !set.fusion_chosen || (uint64_t)n >= 2 * set.fusion_n))
-        st = ph_fusion_choose(r->c, &set, r->e, (uint64_t)n, err);
+        st = ph_fusion_choose(r->c, &set, r->e, (uint64_t)n, going, r, err);
     ph_vector_set_free(&set);
     return st;
 }

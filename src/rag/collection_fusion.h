@@ -41,8 +41,9 @@ phial_status ph_ranking_thin(phial_collection *c, ph_scored *list, size_t *n, si
 
 /* Chooses how words and vectors are fused in this collection, and keeps it: sentences of documents
  * are asked, and what should be found are the other chunks of the same documents. n_all: vectors
- * there are. */
+ * there are. going is asked before each sentence; false: CANCELLED, and nothing is kept. */
 phial_status ph_fusion_choose(phial_collection *c, const ph_vector_set *set, phial_embedder *e,
-                              uint64_t n_all, phial_error *err);
+                              uint64_t n_all, bool (*going)(void *user), void *user,
+                              phial_error *err);
 
 #endif

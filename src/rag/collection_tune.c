@@ -214,7 +214,8 @@ static phial_status keep(phial_collection *c, int64_t id, ph_fusion f, uint64_t 
 }
 
 phial_status ph_fusion_choose(phial_collection *c, const ph_vector_set *set, phial_embedder *e,
-                              uint64_t n_all, phial_error *err)
+                              uint64_t n_all, bool (*going)(void *user), void *user,
+                              phial_error *err)
 {
     tuner *t = ph_alloc(1, sizeof *t, err);
     if (!t)
@@ -227,7 +228,8 @@ phial_status ph_fusion_choose(phial_collection *c, const ph_vector_set *set, phi
     if (st == PHIAL_OK)
         st = sample_docs(t, err);
     for (size_t i = 0; i < t->n_docs && t->n_docs >= QUERIES_LEAST && st == PHIAL_OK; i++)
-        st = ask_one(t, &t->docs[i], err);
+        st = going(user) ? ask_one(t, &t->docs[i], err)
+                         : ph_err_set(err, PHIAL_ERR_CANCELLED, "interrupted");
     ph_tx_rollback(c);
     bool language_model = phial_embedder_model(e)->arch->encode == NULL;
     if (st == PHIAL_OK)
