@@ -289,6 +289,27 @@ static void test_charsets(void **state)
     }
 }
 
+/* More of them than the stream takes. */
+static void test_many_titles(void **state)
+{
+    (void)state;
+    ph_buf b;
+    extract_dump d;
+    ph_buf_init(&b, 0);
+    ph_buf_add_str(&b, "---\n");
+    for (int i = 0; i < 2 * PH_DOC_INFOS_LIMIT; i++)
+        ph_buf_add_str(&b, "title: The same\n");
+    ph_buf_add_str(&b, "---\ntext\n");
+    const char *path = written("titles.md", b.data, b.len);
+    extract_dump_file(&d, path, NULL);
+    remove(path);
+    assert_string_equal(d.err.message, "");
+    assert_non_null(strstr(d.lines.data, "title: The same\n"));
+    assert_string_equal(d.text.data, "text\n");
+    extract_dump_free(&d);
+    ph_buf_free(&b);
+}
+
 /* --- styles --- */
 
 /* As many as there can be, each based on the next: what a paragraph is takes no walk over all. */
@@ -638,15 +659,25 @@ static int clean_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recognition),   cmocka_unit_test(test_own_documents),
-        cmocka_unit_test(test_exact_text),    cmocka_unit_test(test_wide_text),
-        cmocka_unit_test(test_false_charset), cmocka_unit_test(test_line_ends_between_pieces),
-        cmocka_unit_test(test_charsets),      cmocka_unit_test(test_titles),
-        cmocka_unit_test(test_many_styles),   cmocka_unit_test(test_shared_documents),
-        cmocka_unit_test(test_bad_documents), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_odd_name),      cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_sink_fails),    cmocka_unit_test(test_pipe),
-        cmocka_unit_test(test_empty_lines),   cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_recognition),
+        cmocka_unit_test(test_own_documents),
+        cmocka_unit_test(test_exact_text),
+        cmocka_unit_test(test_wide_text),
+        cmocka_unit_test(test_false_charset),
+        cmocka_unit_test(test_line_ends_between_pieces),
+        cmocka_unit_test(test_charsets),
+        cmocka_unit_test(test_titles),
+        cmocka_unit_test(test_many_titles),
+        cmocka_unit_test(test_many_styles),
+        cmocka_unit_test(test_shared_documents),
+        cmocka_unit_test(test_bad_documents),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_odd_name),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_sink_fails),
+        cmocka_unit_test(test_pipe),
+        cmocka_unit_test(test_empty_lines),
+        cmocka_unit_test(test_long_text),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
 }

@@ -82,6 +82,7 @@ typedef struct ph_doc_writer {
     phial_error failure;
     uint64_t text_bytes; /* of blocks and words so far */
     uint64_t max_text;   /* 0: none; more is PHIAL_ERR_LIMIT */
+    uint32_t n_infos, n_notes;
     uint32_t n_pages;
     uint32_t max_pages; /* 0: PH_DOC_PAGES_LIMIT */
     size_t page_bytes;  /* of the open page */
@@ -93,7 +94,8 @@ phial_status ph_doc_writer_init(ph_doc_writer *w, int fd, phial_error *err);
 void ph_doc_writer_free(ph_doc_writer *w);
 
 /* All return the first failure of the writer, also of calls before. Texts that are longer than
- * their limit are cut at a character; empty blocks are left out. */
+ * their limit are cut at a character; empty blocks are left out, and so are infos and notes beyond
+ * half of PH_DOC_INFOS_LIMIT each: a document with many is not refused for them. */
 phial_status ph_doc_write_info(ph_doc_writer *w, const char *key, ph_str value, phial_error *err);
 phial_status ph_doc_write_note(ph_doc_writer *w, ph_str sentence, phial_error *err);
 phial_status ph_doc_write_page(ph_doc_writer *w, uint32_t number, ph_str label, phial_error *err);

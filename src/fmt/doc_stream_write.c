@@ -83,6 +83,9 @@ phial_status ph_doc_write_info(ph_doc_writer *w, const char *key, ph_str value, 
     size_t n_key = strlen(key);
     if (n_key + 1 >= PH_DOC_INFO_LIMIT)
         return fail(w, PHIAL_ERR_ARGUMENT, err, "a key of an info record is too long");
+    if (w->n_infos >= PH_DOC_INFOS_LIMIT / 2)
+        return again(w, err);
+    w->n_infos++;
     value = cut(value, PH_DOC_INFO_LIMIT - n_key - 1);
     if (begin(w, PH_DOC_INFO, n_key + 1 + value.n, err) == PHIAL_OK) {
         ph_buf_add(&w->pending, key, n_key + 1);
@@ -102,6 +105,10 @@ static phial_status write_text(ph_doc_writer *w, uint8_t type, ph_str text, size
 
 phial_status ph_doc_write_note(ph_doc_writer *w, ph_str sentence, phial_error *err)
 {
+    if (w->n_notes >= PH_DOC_INFOS_LIMIT / 2)
+        return again(w, err);
+    if (++w->n_notes == PH_DOC_INFOS_LIMIT / 2)
+        sentence = ph_str_from("there is more to tell, which is left out");
     return write_text(w, PH_DOC_NOTE, sentence, PH_DOC_INFO_LIMIT, err);
 }
 
