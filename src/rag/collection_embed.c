@@ -286,8 +286,8 @@ static phial_status write_wave(embed_run *r, phial_error *err)
     return st;
 }
 
-/* Asked before each wave, and in the end before each sentence of ph_fusion_choose(): with a large
- * model these take minutes. */
+/* Asked before each wave, and in the end before each of the up to 200 sentences of
+ * ph_fusion_choose(). */
 static bool going(void *user)
 {
     const embed_run *r = user;
