@@ -274,9 +274,7 @@ typedef struct fact_row {
 static const fact_row fact_rows[] = {
 #define PH_FRAME(name, lead, pronoun, share)
 #define PH_FACT(frame, key, sentences, questions, absent) {#frame, #key, sentences, questions},
-#include "train/textbook_events.def"
-#include "train/textbook_people.def"
-#include "train/textbook_world.def"
+#include "train/textbook_facts.def"
 #undef PH_FRAME
 #undef PH_FACT
 };

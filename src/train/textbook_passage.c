@@ -33,10 +33,7 @@ static const fact_row rows[] = {
 #define PH_FRAME(name, lead, pronoun, share)
 #define PH_FACT(frame, key, sentences, questions, absent)                                          \
     {#frame, #key, sentences, questions, absent},
-#include "train/textbook_events.def"
-#include "train/textbook_guide.def"
-#include "train/textbook_people.def"
-#include "train/textbook_world.def"
+#include "train/textbook_facts.def"
 #undef PH_FRAME
 #undef PH_FACT
 };
@@ -44,10 +41,7 @@ static const fact_row rows[] = {
 static const frame_row frames[] = {
 #define PH_FRAME(name, lead, pronoun, share) {#name, lead, pronoun, share},
 #define PH_FACT(frame, key, sentences, questions, absent)
-#include "train/textbook_events.def"
-#include "train/textbook_guide.def"
-#include "train/textbook_people.def"
-#include "train/textbook_world.def"
+#include "train/textbook_facts.def"
 #undef PH_FRAME
 #undef PH_FACT
 };
