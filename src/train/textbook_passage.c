@@ -29,6 +29,7 @@ static const fact_row rows[] = {
 #define PH_FRAME(name, lead, pronoun, share)
 #define PH_FACT(frame, key, sentences, questions, absent)                                          \
     {#frame, #key, sentences, questions, absent},
+#include "train/textbook_daily.def"
 #include "train/textbook_events.def"
 #include "train/textbook_people.def"
 #include "train/textbook_world.def"
@@ -39,6 +40,7 @@ static const fact_row rows[] = {
 static const frame_row frames[] = {
 #define PH_FRAME(name, lead, pronoun, share) {#name, lead, pronoun, share},
 #define PH_FACT(frame, key, sentences, questions, absent)
+#include "train/textbook_daily.def"
 #include "train/textbook_events.def"
 #include "train/textbook_people.def"
 #include "train/textbook_world.def"
