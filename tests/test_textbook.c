@@ -219,7 +219,8 @@ static void test_answers_stand_in_passages(void **state)
         for (int i = 0; i < 10000; i++) {
             const ph_textbook_example *ex = next(book);
             bool absent = strcmp(ex->answer.data, PH_PASSAGES_NOT_TOLD) == 0;
-            assert_true(ex->question.len > 0 && ex->question.data[ex->question.len - 1] == '?');
+            assert_true(ex->question.len > 0 && isupper((unsigned char)ex->question.data[0]));
+            assert_non_null(strpbrk(ex->question.data, "?."));
             assert_true(absent || ex->kind != PH_TEXTBOOK_absent);
             assert_true(!absent || ex->kind != PH_TEXTBOOK_answer);
             assert_string_equal(ex->completion.data + 1, ex->answer.data);
