@@ -238,7 +238,9 @@ static bool tell(ph_tb *t, ph_tb_passage *p, ph_buf *out, size_t u, const fact_r
         done = joined(t, f, frame, template, out);
     if (!done && follows && ph_tb_chance(t, 60))
         done = with_pronoun(t, f, frame, template);
-    p->units[u].leads = ph_str_starts_with(template, frame->lead);
+    size_t n_lead = strlen(frame->lead); /* "Anna's hat is" does not lead */
+    p->units[u].leads = ph_str_starts_with(template, frame->lead) && template.n > n_lead &&
+                        template.p[n_lead] == ' ';
     if (!done) {
         f->env.n_slots = 0;
         ph_buf_clear(&f->sentence);
@@ -486,6 +488,7 @@ bool ph_tb_passage_ask(ph_tb *t, ph_buf *question, ph_buf *answer)
         ph_buf_clear(question);
         if (!ph_tb_fill(t, &f->env, question, wording, PH_TB_ASK))
             return false;
+        capitalize(question, 0);
         add_framing(t, question);
         return true;
     }
