@@ -142,6 +142,14 @@ static ph_textbook_kind draw_kind(ph_textbook *b)
     return (ph_textbook_kind)i;
 }
 
+/* Whoever knows the words of all tables guesses instead of reading. So in some examples for
+ * training most words are ones that nobody knows. */
+static unsigned draw_strangeness(ph_textbook *b)
+{
+    static const unsigned char percent[] = {0, 0, 0, 25, 60};
+    return b->options.split == PH_TEXTBOOK_TRAIN ? percent[ph_tb_below(b->tb, sizeof percent)] : 0;
+}
+
 /* A kind may find that it has drawn nothing sensible; the next numbers of the same stream then
  * give something else. */
 #define TRIES 200
@@ -158,6 +166,7 @@ phial_status ph_textbook_next(ph_textbook *book, const ph_textbook_example **out
                  .ex = ex};
     ph_rng_seed(&t->rng, book->options.seed, book->index * 3 + (uint64_t)book->options.split);
     ex->kind = draw_kind(book);
+    t->strange = draw_strangeness(book);
     bool done = false;
     for (int tries = 0; tries < TRIES && !done; tries++) {
         for (size_t i = 0; part_of(ex, i); i++)

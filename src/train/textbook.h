@@ -45,7 +45,7 @@ typedef struct ph_textbook_options {
     ph_textbook_split split;
     uint32_t weights[PH_TEXTBOOK_N_KINDS]; /* how often a kind is written; 0: never */
     uint32_t absent; /* percent of the questions, where a kind asks both sorts, without an answer */
-    ph_textbook_pick_fn on_pick;           /* NULL: nobody wants to know */
+    ph_textbook_pick_fn on_pick; /* NULL: nobody wants to know */
     void *user;
 } ph_textbook_options;
 

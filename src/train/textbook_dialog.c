@@ -4,7 +4,7 @@
 #include "train/textbook_kinds.h"
 #include "train/textbook_passage.h"
 
-#define QUESTIONS 5
+#define QUESTIONS 8
 
 /* True if somebody said so before. */
 static bool was_said(const ph_buf *dialog, const ph_buf *text)

@@ -56,7 +56,8 @@ typedef struct ph_tb {
     ph_tb_room *room;
     ph_rng rng;
     ph_textbook_example *ex;
-    ph_tb_env env; /* of kinds that need but one */
+    ph_tb_env env;    /* of kinds that need but one */
+    unsigned strange; /* percent of the words of open classes that are invented instead */
     uint64_t used[PH_TB_USED];
     size_t n_used;
 } ph_tb;

@@ -6,10 +6,14 @@
  * question with one thing in it changed. In each case nothing in the passage answers it, because
  * all values of an example are different and the wording is compared with every question that the
  * passage does answer.
+ *
+ * Rows of one frame and key are one fact, told in several ways: a subject is told it once, and
+ * asked about it in the words of any of them.
  */
 #include "train/textbook_passage.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 
@@ -29,9 +33,7 @@ static const fact_row rows[] = {
 #define PH_FRAME(name, lead, pronoun, share)
 #define PH_FACT(frame, key, sentences, questions, absent)                                          \
     {#frame, #key, sentences, questions, absent},
-#include "train/textbook_events.def"
-#include "train/textbook_people.def"
-#include "train/textbook_world.def"
+#include "train/textbook_facts.def"
 #undef PH_FRAME
 #undef PH_FACT
 };
@@ -39,9 +41,7 @@ static const fact_row rows[] = {
 static const frame_row frames[] = {
 #define PH_FRAME(name, lead, pronoun, share) {#name, lead, pronoun, share},
 #define PH_FACT(frame, key, sentences, questions, absent)
-#include "train/textbook_events.def"
-#include "train/textbook_people.def"
-#include "train/textbook_world.def"
+#include "train/textbook_facts.def"
 #undef PH_FRAME
 #undef PH_FACT
 };
@@ -133,6 +133,22 @@ static size_t frame_rows(const frame_row *frame, size_t *first)
     return n;
 }
 
+static bool same_fact(const fact_row *a, const fact_row *b)
+{
+    return a == b || (strcmp(a->key, b->key) == 0 && strcmp(a->frame, b->frame) == 0);
+}
+
+/* One of the rows of the fact; they lie together. */
+static const fact_row *draw_way(ph_tb *t, const fact_row *row)
+{
+    size_t n = 1;
+    while (row > rows && same_fact(row - 1, row))
+        row--;
+    while (row + n < rows + N_ROWS && same_fact(row + n, row))
+        n++;
+    return row + ph_tb_below(t, n);
+}
+
 /* --- telling --- */
 
 static void capitalize(ph_buf *b, size_t at)
@@ -166,7 +182,8 @@ static bool joined(ph_tb *t, fact *f, const frame_row *frame, ph_str template, p
         !ph_str_starts_with(template, frame->lead) || template.n <= n || template.p[n] != ' ')
         return false;
     ph_str rest = {template.p + n, template.n - n};
-    if (!ph_tb_fill(t, &f->env, &f->sentence, rest, PH_TB_TELL))
+    if (ph_str_starts_with(rest, " and ") || /* it has a subject more */
+        !ph_tb_fill(t, &f->env, &f->sentence, rest, PH_TB_TELL))
         return false;
     out->len--;
     ph_buf_add_str(out, " and");
@@ -221,7 +238,9 @@ static bool tell(ph_tb *t, ph_tb_passage *p, ph_buf *out, size_t u, const fact_r
         done = joined(t, f, frame, template, out);
     if (!done && follows && ph_tb_chance(t, 60))
         done = with_pronoun(t, f, frame, template);
-    p->units[u].leads = ph_str_starts_with(template, frame->lead);
+    size_t n_lead = strlen(frame->lead); /* "Anna's hat is" does not lead */
+    p->units[u].leads = ph_str_starts_with(template, frame->lead) && template.n > n_lead &&
+                        template.p[n_lead] == ' ';
     if (!done) {
         f->env.n_slots = 0;
         ph_buf_clear(&f->sentence);
@@ -265,7 +284,7 @@ static const frame_row *draw_frame(ph_tb *t)
     return &frames[i];
 }
 
-/* A row of the frame that this passage has not told yet; a second unit of the same frame likes to
+/* A row of the frame whose fact the unit has not told yet; a second unit of the same frame likes to
  * tell what the first one told. */
 static const fact_row *draw_row(ph_tb *t, const ph_tb_passage *p, size_t u, size_t first_fact)
 {
@@ -275,11 +294,11 @@ static const fact_row *draw_row(ph_tb *t, const ph_tb_passage *p, size_t u, size
         const fact_row *row = &rows[first + ph_tb_below(t, n)];
         if (tries == 0 && p->n_facts > first_fact && ph_tb_chance(t, 60)) {
             const fact *f = &p->facts[first_fact + ph_tb_below(t, p->n_facts - first_fact)];
-            row = of_frame(f->row, frame) ? f->row : row;
+            row = of_frame(f->row, frame) ? draw_way(t, f->row) : row;
         }
         bool told = false;
         for (size_t i = 0; i < p->n_facts; i++)
-            told = told || (p->facts[i].row == row && p->facts[i].unit == u);
+            told = told || (p->facts[i].unit == u && same_fact(p->facts[i].row, row));
         if (!told)
             return row;
     }
@@ -339,7 +358,7 @@ static bool also_asks(ph_tb *t, const fact *except, const fact_row *row, ph_str 
     ph_tb_passage *p = t->passage;
     for (size_t i = 0; i < p->n_facts; i++) {
         fact *f = &p->facts[i];
-        if (f == except || f->row != row)
+        if (f == except || !same_fact(f->row, row))
             continue;
         /* People have two names: compare in full. */
         ph_buf_clear(&p->other);
@@ -396,10 +415,10 @@ static bool add_subject(ph_tb *t, fact *f, ph_str answers, ph_buf *out)
     return false;
 }
 
-/* "question/other=>answers" */
+/* "question/other=>answers", in the words of any row of the fact */
 static bool draw_question(ph_tb *t, const fact_row *row, ph_str *wording, ph_str *answers)
 {
-    ph_str group = ph_str_from(row->questions), rest = group, part;
+    ph_str group = ph_str_from(draw_way(t, row)->questions), rest = group, part;
     size_t n = 0;
     while (ph_tb_split(&rest, '|', &part))
         n++;
@@ -413,6 +432,40 @@ static bool draw_question(ph_tb *t, const fact_row *row, ph_str *wording, ph_str
     *answers = (ph_str){arrow + 2, part.n - asks.n - 2};
     *wording = ph_tb_pick_part(t, asks, '/');
     return true;
+}
+
+/* Does it begin as a question does, perhaps with a preposition: "From whom ..."? */
+static bool begins_as_question(const ph_buf *question)
+{
+    static const char *const words[] = {"who",   "whom", "whose", "what", "which",
+                                        "where", "when", "why",   "how"};
+    const char *at = question->data;
+    for (int word = 0; word < 2; word++) {
+        size_t n = strcspn(at, " ");
+        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+            if (strlen(words[i]) == n && strncasecmp(at, words[i], n) == 0)
+                return true;
+        }
+        at += n + (at[n] == ' ');
+    }
+    return false;
+}
+
+/* Now and then something is said around the question: "Tell me: Who ...?" */
+static void add_framing(ph_tb *t, ph_buf *question)
+{
+    ph_tb_env env = {.n_slots = 0};
+    if (!ph_tb_chance(t, 25) || !begins_as_question(question) ||
+        question->data[question->len - 1] != '?')
+        return;
+    question->data[0] |= 0x20; /* {Q} makes it a capital again */
+    bool fits = ph_tb_slot_set(&env, "q", question->data) != NULL;
+    if (fits) {
+        ph_str framing = ph_tb_pick(t, ph_tb_phrase(ph_str_from("framing")), '|');
+        ph_buf_clear(question);
+        ph_tb_fill(t, &env, question, framing, PH_TB_ASK);
+    }
+    capitalize(question, 0);
 }
 
 /* How likely a choice among facts is to succeed is small for some; 60 tries miss almost none. */
@@ -433,7 +486,11 @@ bool ph_tb_passage_ask(ph_tb *t, ph_buf *question, ph_buf *answer)
         if (!add_answer(t, f, answers, answer) && !add_subject(t, f, answers, answer))
             continue;
         ph_buf_clear(question);
-        return ph_tb_fill(t, &f->env, question, wording, PH_TB_ASK);
+        if (!ph_tb_fill(t, &f->env, question, wording, PH_TB_ASK))
+            return false;
+        capitalize(question, 0);
+        add_framing(t, question);
+        return true;
     }
     return false;
 }
@@ -441,8 +498,9 @@ bool ph_tb_passage_ask(ph_tb *t, ph_buf *question, ph_buf *answer)
 /* What the fact's own table says it does not answer. */
 static bool ask_unsaid(ph_tb *t, fact *f, ph_buf *question)
 {
-    return f->row->absent[0] &&
-           ph_tb_fill(t, &f->env, question, ph_tb_pick(t, f->row->absent, '|'), PH_TB_ASK);
+    const fact_row *row = draw_way(t, f->row);
+    return row->absent[0] &&
+           ph_tb_fill(t, &f->env, question, ph_tb_pick(t, row->absent, '|'), PH_TB_ASK);
 }
 
 /* True if one of the facts answers the question when it is filled from that fact. */
@@ -464,7 +522,7 @@ static bool ask_left_out(ph_tb *t, fact *f, ph_buf *question)
     size_t first, n = frame_rows(frame, &first);
     const fact_row *row = &rows[first + ph_tb_below(t, n)];
     for (size_t i = 0; i < p->n_facts; i++) {
-        if (p->facts[i].row == row && p->facts[i].unit == f->unit)
+        if (p->facts[i].unit == f->unit && same_fact(p->facts[i].row, row))
             return false;
     }
     ph_str wording, answers;
@@ -504,8 +562,19 @@ bool ph_tb_passage_ask_absent(ph_tb *t, ph_buf *question)
         ph_buf_clear(question);
         if (way == 0   ? ask_unsaid(t, f, question)
             : way == 1 ? ask_left_out(t, f, question)
-                       : ask_changed(t, f, question))
+                       : ask_changed(t, f, question)) {
+            add_framing(t, question);
             return true;
+        }
     }
     return false;
+}
+
+bool ph_tb_passage_told(const ph_tb_passage *p, size_t i, ph_tb_told *out)
+{
+    if (i >= p->n_facts)
+        return false;
+    const fact *f = &p->facts[i];
+    *out = (ph_tb_told){f->row->frame, f->row->key, f->row->sentences, f->unit};
+    return true;
 }

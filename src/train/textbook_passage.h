@@ -23,4 +23,11 @@ bool ph_tb_passage_ask(ph_tb *t, ph_buf *question, ph_buf *answer);
 /* A question of the same look that nothing in the passages answers. */
 bool ph_tb_passage_ask_absent(ph_tb *t, ph_buf *question);
 
+/* What the passages tell, for tests. */
+typedef struct ph_tb_told {
+    const char *frame, *key, *sentences; /* of the row that tells it */
+    size_t unit;                         /* the same for all that is told of one subject */
+} ph_tb_told;
+bool ph_tb_passage_told(const ph_tb_passage *p, size_t i, ph_tb_told *out); /* false: no more */
+
 #endif

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define UNKNOWN_TOPICS 35 /* percent */
+#define UNKNOWN_TOPICS 50 /* percent */
 
 bool ph_tb_set_topic(ph_tb *t, const char *type)
 {

@@ -1,6 +1,5 @@
 /* What slots are filled with: words and phrases of the tables, invented names, numbers. */
 #include <string.h>
-#include <strings.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -133,11 +132,40 @@ static ph_str draw_word(ph_tb *t, const ph_tb_words *w)
                 : w->words[ph_tb_below(t, w->n_train)];
 }
 
-static bool draw_table(ph_tb *t, ph_str type, ph_str *out)
+/* A word of the table's kind that nobody knows: it begins with a capital if the others do, and a
+ * verb has its three forms, the regular ones. */
+static ph_str make_strange(ph_tb *t, ph_str like, char out[PH_TB_INVENTED])
+{
+    bool proper = like.n > 0 && like.p[0] >= 'A' && like.p[0] <= 'Z';
+    ph_str base = ph_tb_invent(t, out, ph_tb_invent_length(t), proper, false);
+    if (!memchr(like.p, '/', like.n))
+        return base;
+    char last = base.p[base.n - 1];
+    ph_str stem = {base.p, base.n - (last == 'y')};
+    const char *end = last == 'e' ? "d" : last == 'y' ? "ied" : "ed";
+    size_t n = base.n;
+    for (int form = 0; form < 2; form++) {
+        out[n++] = '/';
+        memcpy(out + n, stem.p, stem.n);
+        memcpy(out + n + stem.n, end, strlen(end));
+        n += stem.n + strlen(end);
+    }
+    return (ph_str){out, n};
+}
+
+/* One of table i. Borrowed from the table or from `room`. */
+static ph_str draw_of(ph_tb *t, size_t i, char room[PH_TB_INVENTED])
+{
+    ph_str word = draw_word(t, &t->tables[i]);
+    bool strange = tables[i].open && t->strange > 0 && ph_tb_chance(t, t->strange);
+    return strange ? make_strange(t, word, room) : word;
+}
+
+static bool draw_table(ph_tb *t, ph_str type, char room[PH_TB_INVENTED], ph_str *out)
 {
     for (size_t i = 0; i < N_TABLES; i++) {
         if (ph_str_eq_c(type, tables[i].type)) {
-            *out = draw_word(t, &t->tables[i]);
+            *out = draw_of(t, i, room);
             return true;
         }
     }
@@ -146,127 +174,16 @@ static bool draw_table(ph_tb *t, ph_str type, ph_str *out)
 
 /* --- invented words --- */
 
-/* Simple sounds stand several times: invented words should cost few tokens. */
-static const char onsets[][4] = {"b",  "b",  "c",  "d",  "d",  "f",  "g",  "h",  "j",  "k",  "k",
-                                 "l",  "l",  "m",  "m",  "n",  "n",  "p",  "p",  "r",  "r",  "s",
-                                 "s",  "t",  "t",  "v",  "v",  "w",  "z",  "",   "",   "bl", "br",
-                                 "ch", "cl", "cr", "dr", "fl", "fr", "gl", "gr", "pl", "pr", "qu",
-                                 "sh", "sk", "sl", "sp", "st", "th", "tr", "y"};
-static const char vowels[][3] = {"a", "e", "i", "o", "u", "a",  "e",  "i",  "o",  "a",  "e", "o",
-                                 "u", "a", "e", "i", "o", "ai", "ea", "oo", "ou", "ee", "y"};
-static const char codas[][4] = {"",  "",  "",   "",   "",   "n",  "n",  "l", "l",
-                                "r", "r", "s",  "m",  "t",  "d",  "k",  "x", "n",
-                                "l", "r", "nd", "rn", "st", "sh", "ck", "ng"};
-static const char town_ends[][8] = {"ton",  "ville", "burg", "ford",    "mouth", "field",  "by",
-                                    "ham",  "port",  "dale", "haven",   "stad",  "bridge", "wick",
-                                    "mere", "wood",  "more", "minster", "a",     "o"};
-
-#define ANY(t, list) (list)[ph_tb_below(t, sizeof(list) / sizeof((list)[0]))]
-
-static size_t add_piece(char *out, size_t n, const char *piece)
-{
-    size_t len = strlen(piece);
-    memcpy(out + n, piece, len);
-    return n + len;
-}
-
-/* What nobody wants to read in an invented word. */
-static bool is_rude(const char *word, size_t n)
-{
-    static const char *const parts[] = {"fuck", "fuk",  "shit", "cunt", "dick", "cock",
-                                        "nig",  "slut", "rape", "twat", "jew",  "nazi",
-                                        "tit",  "cum",  "poo",  "piss", "fag",  "homo"};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        for (size_t at = 0; at + strlen(parts[i]) <= n; at++) {
-            if (strncasecmp(word + at, parts[i], strlen(parts[i])) == 0)
-                return true;
-        }
-    }
-    return false;
-}
-
-static size_t add_syllables(ph_tb *t, char *out, size_t n_syllables)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < n_syllables; i++) {
-        n = add_piece(out, n, ANY(t, onsets));
-        n = add_piece(out, n, ANY(t, vowels));
-        if (i + 1 == n_syllables || ph_tb_chance(t, 20))
-            n = add_piece(out, n, ANY(t, codas));
-    }
-    return n;
-}
-
-#define SPLICE_PART  7 /* letters of a word at most */
-#define SPLICE_TRIES 20
-
-/* A word of the tables that is letters alone, for training; empty if none was found. */
-static ph_str draw_letters(ph_tb *t)
-{
-    for (int i = 0; i < SPLICE_TRIES; i++) {
-        const ph_tb_words *w = &t->tables[ph_tb_below(t, N_TABLES)];
-        ph_str word = w->n_train > 0 ? w->words[ph_tb_below(t, w->n_train)] : (ph_str){NULL, 0};
-        size_t n = 0;
-        while (n < word.n &&
-               ((word.p[n] >= 'a' && word.p[n] <= 'z') || (word.p[n] >= 'A' && word.p[n] <= 'Z')))
-            n++;
-        if (n >= 4 && n == word.n)
-            return word;
-    }
-    return (ph_str){NULL, 0};
-}
-
-/* The beginning of one word and the end of another: the pieces that real words are made of, in an
- * order that nobody knows by heart. 0: none was found. */
-static size_t add_splice(ph_tb *t, char *out)
-{
-    ph_str a = draw_letters(t), b = draw_letters(t);
-    if (a.n == 0 || b.n == 0)
-        return 0;
-    size_t head = 2 + ph_tb_below(t, a.n - 2), tail = 2 + ph_tb_below(t, b.n - 2);
-    head = head < SPLICE_PART ? head : SPLICE_PART;
-    tail = tail < SPLICE_PART ? tail : SPLICE_PART;
-    memcpy(out, a.p, head);
-    memcpy(out + head, b.p + b.n - tail, tail);
-    for (size_t i = 0; i < head + tail; i++)
-        out[i] = out[i] >= 'A' && out[i] <= 'Z' ? (char)(out[i] - 'A' + 'a') : out[i];
-    return head + tail;
-}
-
-/* Drawn until it is on this split's side, which takes five tries on average at most. At most 3 x (2
- * + 2 + 2) + 8 bytes. The test split makes none by splicing: that is for learning. */
-static ph_str invent(ph_tb *t, char out[64], size_t n_syllables, bool proper, bool town)
-{
-    bool want = t->options->split == PH_TEXTBOOK_TEST;
-    bool splice = !want && ph_tb_chance(t, 50);
-    size_t n;
-    do {
-        n = splice ? add_splice(t, out) : add_syllables(t, out, n_syllables);
-        if (town)
-            n = add_piece(out, n, ANY(t, town_ends));
-        if (proper && out[0] >= 'a' && out[0] <= 'z')
-            out[0] = (char)(out[0] - 'a' + 'A');
-    } while (n < 3 || ph_tb_word_held(out, n) != want || is_rude(out, n));
-    return (ph_str){out, n};
-}
-
-/* Short ones are common. */
-static size_t draw_length(ph_tb *t)
-{
-    static const unsigned char lengths[] = {1, 1, 1, 2, 2, 2, 2, 2, 3};
-    return lengths[ph_tb_below(t, sizeof lengths)];
-}
-
 static bool draw_odd(ph_tb *t, ph_tb_slot *slot)
 {
-    char word[64];
-    return put(slot, invent(t, word, draw_length(t), false, false));
+    char word[PH_TB_INVENTED];
+    return put(slot, ph_tb_invent(t, word, ph_tb_invent_length(t), false, false));
 }
 
 static bool draw_proper(ph_tb *t, ph_tb_slot *slot)
 {
-    char word[64];
-    return put(slot, invent(t, word, draw_length(t), true, false));
+    char word[PH_TB_INVENTED];
+    return put(slot, ph_tb_invent(t, word, ph_tb_invent_length(t), true, false));
 }
 
 /* --- people and places --- */
@@ -287,22 +204,22 @@ static bool draw_name(ph_tb *t, ph_tb_slot *slot)
     static const char *const titles[][2] = {
         {"Mr", "Mrs"},          {"Doctor", "Doctor"},       {"Uncle", "Aunt"},
         {"Captain", "Captain"}, {"Professor", "Professor"}, {"Sir", "Lady"}};
-    char one[64], two[64];
+    char one[PH_TB_INVENTED], two[PH_TB_INVENTED];
     ph_str first, last;
     slot->female = ph_tb_chance(t, 50);
     slot->brief[0] = 0;
     if (ph_tb_chance(t, 60))
-        draw_table(t, ph_str_from(slot->female ? "girl" : "boy"), &first);
+        draw_table(t, ph_str_from(slot->female ? "girl" : "boy"), one, &first);
     else
-        first = invent(t, one, draw_length(t), true, false);
+        first = ph_tb_invent(t, one, ph_tb_invent_length(t), true, false);
     if (!ph_tb_chance(t, 35))
         return put(slot, first);
     if (ph_tb_chance(t, 55))
-        draw_table(t, ph_str_from("surname"), &last);
+        draw_table(t, ph_str_from("surname"), two, &last);
     else
-        last = invent(t, two, 2 + ph_tb_below(t, 2), true, false);
+        last = ph_tb_invent(t, two, 2 + ph_tb_below(t, 2), true, false);
     if (ph_tb_chance(t, 25))
-        return join(slot, ph_str_from(ANY(t, titles)[slot->female]), last);
+        return join(slot, ph_str_from(PH_TB_ANY(t, titles)[slot->female]), last);
     ph_str brief = ph_tb_chance(t, 50) ? first : last;
     if (brief.n < sizeof slot->brief) {
         memcpy(slot->brief, brief.p, brief.n);
@@ -315,22 +232,23 @@ static bool draw_town(ph_tb *t, ph_tb_slot *slot)
 {
     static const char *const before[] = {"Port", "Saint", "New",    "Old",   "Upper",
                                          "Lake", "Fort",  "Little", "Great", "West"};
-    char word[64];
+    char word[PH_TB_INVENTED];
     ph_str city;
     if (ph_tb_chance(t, 45))
-        return draw_table(t, ph_str_from("city"), &city) && put(slot, city);
-    ph_str made = invent(t, word, 1 + ph_tb_below(t, 2), true, ph_tb_chance(t, 70));
-    return ph_tb_chance(t, 12) ? join(slot, ph_str_from(ANY(t, before)), made) : put(slot, made);
+        return draw_table(t, ph_str_from("city"), word, &city) && put(slot, city);
+    ph_str made = ph_tb_invent(t, word, 1 + ph_tb_below(t, 2), true, ph_tb_chance(t, 70));
+    return ph_tb_chance(t, 12) ? join(slot, ph_str_from(PH_TB_ANY(t, before)), made)
+                               : put(slot, made);
 }
 
 static bool draw_pet(ph_tb *t, ph_tb_slot *slot)
 {
-    char word[64];
+    char word[PH_TB_INVENTED];
     ph_str name;
     if (ph_tb_chance(t, 40))
-        return draw_table(t, ph_str_from(ph_tb_chance(t, 50) ? "girl" : "boy"), &name) &&
+        return draw_table(t, ph_str_from(ph_tb_chance(t, 50) ? "girl" : "boy"), word, &name) &&
                put(slot, name);
-    return put(slot, invent(t, word, 1 + ph_tb_below(t, 2), true, false));
+    return put(slot, ph_tb_invent(t, word, 1 + ph_tb_below(t, 2), true, false));
 }
 
 /* --- numbers --- */
@@ -375,7 +293,7 @@ static bool draw_dayno(ph_tb *t, ph_tb_slot *slot)
 static bool draw_clock(ph_tb *t, ph_tb_slot *slot)
 {
     static const char *const minutes[] = {":00", ":15", ":30", ":45", ":10", ":20", ":40"};
-    return put_number(slot, "", 1 + ph_rng_below(&t->rng, 12), ANY(t, minutes));
+    return put_number(slot, "", 1 + ph_rng_below(&t->rng, 12), PH_TB_ANY(t, minutes));
 }
 
 typedef struct made {
@@ -405,7 +323,8 @@ bool ph_tb_draw_any(ph_tb *t, ph_tb_slot *slot)
 {
     if (ph_tb_chance(t, 25))
         return makers[ph_tb_below(t, sizeof makers / sizeof makers[0])].draw(t, slot);
-    return put(slot, draw_word(t, &t->tables[ph_tb_below(t, N_TABLES)]));
+    char word[PH_TB_INVENTED];
+    return put(slot, draw_of(t, ph_tb_below(t, N_TABLES), word));
 }
 
 bool ph_tb_draw(ph_tb *t, ph_tb_slot *slot, ph_str type)
@@ -427,8 +346,9 @@ bool ph_tb_draw(ph_tb *t, ph_tb_slot *slot, ph_str type)
         room->depth--;
         return ok;
     }
+    char room[PH_TB_INVENTED];
     ph_str word;
     if (may_be_odd(type) && ph_tb_chance(t, 10))
         return draw_odd(t, slot);
-    return draw_table(t, type, &word) && put(slot, word);
+    return draw_table(t, type, room, &word) && put(slot, word);
 }
