@@ -544,7 +544,7 @@ static void test_limits(void **state)
     assert_fails(OWN("tides.epub"), &options, PHIAL_ERR_BAD_INPUT, "more than 1 pages");
     ph_extract_options_default(&options);
     options.helper_dir = "/nonexistent";
-    assert_fails(OWN("letters.txt"), &options, PHIAL_ERR_IO, "phial-extract");
+    assert_fails(OWN("tides.epub"), &options, PHIAL_ERR_IO, "phial-extract");
     atomic_bool cancel;
     atomic_init(&cancel, true);
     ph_extract_options_default(&options);
@@ -572,6 +572,45 @@ static void test_sink_fails(void **state)
     assert_int_equal(ph_extract(fd, "x", &options, &sink, &err), PHIAL_ERR_LIMIT);
     assert_string_equal(err.message, "the sink is full");
     close(fd);
+}
+
+/* A small text needs no helper, and is what a helper makes of it: a byte order mark sends it there.
+ */
+static void test_plain(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *text;
+    } cases[] = {
+        {"plain.txt", "\n\nLetters\n=======\n\nOne line\nand another.\n\n\nChapter 3\n\nEnd"},
+        {"plain.txt", "one \xe2\x80\x9cline\xe2\x80\x9d without an end"},
+        {"plain.txt", "\n \n\t\nend"},
+        {"plain.py", "def f(x):\n    return x\n\n\ndef g(x):\n    return f(x)\n"},
+        {"plain.md", "# No plain text\n\nbut a helper's\n"},
+    };
+    ph_extract_options options;
+    ph_extract_options_default(&options);
+    options.helper_dir = "/nonexistent";
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        extract_dump own, helped;
+        char marked[256];
+        size_t n = strlen(cases[i].text);
+        const char *path = written(cases[i].name, cases[i].text, n);
+        extract_dump_file(&own, path, &options);
+        snprintf(marked, sizeof marked, "\xef\xbb\xbf%s", cases[i].text);
+        path = written(cases[i].name, marked, n + 3);
+        extract_dump_file(&helped, path, NULL);
+        if (strcmp(cases[i].name, "plain.md") == 0) {
+            assert_int_equal(own.status, PHIAL_ERR_IO);
+        } else {
+            assert_int_equal(own.status, helped.status);
+            assert_string_equal(own.err.message, helped.err.message);
+            assert_string_equal(own.lines.data, helped.lines.data);
+        }
+        unlink(path);
+        extract_dump_free(&own);
+        extract_dump_free(&helped);
+    }
 }
 
 /* A document that comes through a pipe. */
@@ -678,6 +717,7 @@ int main(void)
         cmocka_unit_test(test_pipe),
         cmocka_unit_test(test_empty_lines),
         cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_plain),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
 }

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "fmt/flow.h"
 #include "helper/docx_styles.h"
-#include "helper/flow.h"
 #include "helper/xml_reader.h"
 
 typedef struct ph_docx_body {

@@ -3,9 +3,10 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "helper/flow.h"
+#include "fmt/flow.h"
+#include "fmt/line_reader.h"
 #include "helper/formats.h"
-#include "helper/line_reader.h"
+#include "helper/text_input.h"
 #include "rag/sentence.h"
 
 enum { SPEAKER_MAX = 120 };
@@ -211,7 +212,7 @@ phial_status ph_format_fountain_read(ph_helper *helper, phial_error *err)
     ph_buf_init(&r.speaker, 0);
     ph_buf_init(&r.clean, 0);
     phial_status status = ph_text_open(&input, helper->doc, err);
-    ph_lines_init(&lines, input);
+    ph_lines_init(&lines, ph_text_source, input);
     while (status == PHIAL_OK && line.n > 0 && r.flow.status == PHIAL_OK) {
         status = ph_lines_next(&lines, &line, err);
         if (status == PHIAL_OK && line.n > 0)

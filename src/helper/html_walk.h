@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
-#include "helper/flow.h"
+#include "fmt/flow.h"
 
 #define PH_HTML_DEPTH_MAX 2048 /* elements deeper than this count as part of their parent */
 

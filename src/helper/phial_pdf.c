@@ -296,9 +296,95 @@ static phial_status drop_known(page_words *p, size_t n_first, phial_error *err)
     return PHIAL_OK;
 }
 
+/* True if a word stands in the middle of the box. */
+static bool is_taken(const page_words *p, const PopplerRectangle *r, double height)
+{
+    double x = (r->x1 + r->x2) / 2, y = height - (r->y1 + r->y2) / 2;
+    for (size_t i = 0; i < p->n; i++) {
+        const ph_doc_word *w = &p->words[i];
+        if (x >= w->x0 && x <= w->x1 && y >= w->y0 && y <= w->y1)
+            return true;
+    }
+    return false;
+}
+
+/* The places of a word that no selection had: as large and as turned as the page's other words. */
+static phial_status add_places(page_words *p, PopplerPage *page, const char *text, double height,
+                               phial_error *err)
+{
+    phial_status status = PHIAL_OK;
+    ph_str s = ph_str_from(text);
+    GList *places = poppler_page_find_text_with_options(
+        page, text, POPPLER_FIND_CASE_SENSITIVE | POPPLER_FIND_WHOLE_WORDS_ONLY);
+    for (const GList *l = places; l && status == PHIAL_OK && !p->full; l = l->next) {
+        const PopplerRectangle *r = l->data;
+        if (is_taken(p, r, height))
+            continue;
+        ph_doc_word *w = new_word(p, err);
+        if (!w) {
+            status = p->full ? PHIAL_OK : PHIAL_ERR_NO_MEMORY;
+            break;
+        }
+        PopplerRectangle box = {r->x1, height - r->y2, r->x2, height - r->y1};
+        add_box(w, &box, true);
+        w->size = w->y1 - w->y0;
+        w->turn = TURN_UNKNOWN;
+        w->flags = PH_WORD_LINE;
+        ph_buf_add(&p->text, s.p, s.n);
+        w->bytes = (uint32_t)s.n;
+        status = ph_buf_status(&p->text, err);
+    }
+    g_list_free_full(places, (GDestroyNotify)poppler_rectangle_free);
+    return status;
+}
+
+/* True if a selection's text has the word more often than the page's words so far. */
+static bool is_missing(const page_words *p, const char *text, ph_str word)
+{
+    size_t n = 0, there = 0;
+    for (const char *at = text; (at = strstr(at, word.p)) != NULL; at += word.n)
+        there++;
+    for (size_t i = 0; i < p->n; i++) {
+        ph_str own = {p->text.data + p->words[i].start, p->words[i].bytes};
+        n += ph_str_eq(own, word);
+    }
+    return n < there;
+}
+
+/* Whole lines hold words that a selection of characters leaves out, but have no boxes: those are
+ * found by looking for the words. */
+static phial_status read_lines(page_words *p, PopplerPage *page, PopplerRectangle *area,
+                               double height, phial_error *err)
+{
+    enum { LINE_WORDS_MAX = 4096 };
+    phial_status status = PHIAL_OK;
+    char *text = poppler_page_get_selected_text(page, POPPLER_SELECTION_LINE, area);
+    char word[WORD_BYTES + 8];
+    size_t n = text ? strlen(text) : 0, len, used = 0, looked = 0;
+    for (size_t i = 0; i <= n && status == PHIAL_OK && !p->full; i += len) {
+        uint32_t cp = i < n ? ph_utf8_decode((const uint8_t *)text + i, n - i, &len) : '\n';
+        if (i == n)
+            len = 1;
+        if (cp != ' ' && cp != '\n' && !is_direction_mark(cp)) {
+            if (used + len < sizeof word) {
+                memcpy(word + used, text + i, len);
+                used += len;
+            }
+            continue;
+        }
+        word[used] = '\0';
+        if (used > 0 && looked++ < LINE_WORDS_MAX && g_utf8_validate(word, -1, NULL) &&
+            is_missing(p, text, (ph_str){word, used}))
+            status = add_places(p, page, word, height, err);
+        used = 0;
+    }
+    g_free(text);
+    return status;
+}
+
 /* Poppler (22.12) selects from a first to a last place in reading order. On turned pages and with
  * scripts that run from right to left it may take them the wrong way round, and words are left out:
- * such a page is read once more from its right side to its left. */
+ * such a page is read once more from its right side to its left, and then by whole lines. */
 static phial_status read_text(page_words *p, PopplerPage *page, double width, double height,
                               phial_error *err)
 {
@@ -311,6 +397,8 @@ static phial_status read_text(page_words *p, PopplerPage *page, double width, do
         status = read_selection(p, page, &back, &again, err);
         if (status == PHIAL_OK)
             status = drop_known(p, n_first, err);
+        if (status == PHIAL_OK && !p->full)
+            status = read_lines(p, page, &forth, height, err);
     }
     g_free(text);
     g_free(again);

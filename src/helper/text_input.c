@@ -411,6 +411,11 @@ phial_status ph_text_next(ph_text_input *in, const char **p, size_t *n, phial_er
     return PHIAL_OK;
 }
 
+phial_status ph_text_source(void *user, const char **p, size_t *n, phial_error *err)
+{
+    return ph_text_next(user, p, n, err);
+}
+
 phial_status ph_text_all(ph_text_input *in, ph_buf *out, size_t limit, phial_error *err)
 {
     const char *p;

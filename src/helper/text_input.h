@@ -31,6 +31,8 @@ const char *ph_text_charset(const ph_text_input *in);
 
 /* The next piece, whole characters; *n = 0 at the end. Borrowed until the next call. */
 phial_status ph_text_next(ph_text_input *in, const char **p, size_t *n, phial_error *err);
+/* The same for ph_lines_init(): user is a ph_text_input. */
+phial_status ph_text_source(void *user, const char **p, size_t *n, phial_error *err);
 
 /* All that is left, at most limit bytes. */
 phial_status ph_text_all(ph_text_input *in, ph_buf *out, size_t limit, phial_error *err);

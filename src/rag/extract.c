@@ -1,4 +1,4 @@
-/* From a file to its pages through a helper program; contract in extract.h. */
+/* From a file to its pages, mostly through a helper program; contract in extract.h. */
 #include "rag/extract.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include "proc/spawn.h"
 #include "rag/extract_format.h"
 #include "rag/extract_pages.h"
+#include "rag/extract_plain.h"
 
 #define SPOOL_MAX      ((uint64_t)4 << 30) /* bytes of a document that comes through a pipe */
 #define DEFAULT_MEMORY ((uint64_t)1 << 30)
@@ -165,13 +166,15 @@ static phial_status seekable(int *out, int fd, phial_error *err)
     return PHIAL_OK;
 }
 
-static phial_status recognise(const ph_format **format, int fd, const char *name, phial_error *err)
+/* *head: the document's first bytes, or all of it if it is shorter. */
+static phial_status recognise(const ph_format **format, ph_buf *head_buf, int fd, const char *name,
+                              phial_error *err)
 {
     phial_status status = PHIAL_OK;
     size_t len = 0;
-    uint8_t *head = ph_alloc(PH_EXTRACT_HEAD, 1, err);
-    if (!head)
-        return PHIAL_ERR_NO_MEMORY;
+    if (!ph_buf_reserve(head_buf, PH_EXTRACT_HEAD))
+        return ph_buf_status(head_buf, err);
+    uint8_t *head = (uint8_t *)head_buf->data;
     while (len < PH_EXTRACT_HEAD && status == PHIAL_OK) {
         ssize_t n = pread(fd, head + len, PH_EXTRACT_HEAD - len, (off_t)len);
         if (n == 0)
@@ -180,13 +183,13 @@ static phial_status recognise(const ph_format **format, int fd, const char *name
             status = ph_err_errno(err, errno, "reading");
         len += n > 0 ? (size_t)n : 0;
     }
+    head_buf->len = len;
     *format = status == PHIAL_OK ? ph_format_find(head, len, name) : NULL;
     if (status == PHIAL_OK && len == 0)
         status = ph_err_set(err, PHIAL_ERR_BAD_INPUT, "is empty");
     else if (status == PHIAL_OK && !*format)
         status = ph_err_set(err, PHIAL_ERR_BAD_INPUT, "of no kind that can be read (%s)",
                             ph_format_describe(head, len));
-    ph_free(head);
     return status;
 }
 
@@ -256,27 +259,57 @@ static phial_status run_helper(int fd, const char *path, const ph_format *format
     return status;
 }
 
+/* A small text, without a helper. */
+static phial_status run_plain(const ph_format *format, ph_str text, const char *name,
+                              const ph_extract_options *o, ph_extract_pages *pages,
+                              phial_error *err)
+{
+    ph_doc_reader *reader = NULL;
+    const ph_doc_events events = ph_extract_pages_events(pages);
+    if (o->cancel && atomic_load(o->cancel))
+        return ph_err_set(err, PHIAL_ERR_CANCELLED, "cancelled");
+    phial_status status = ph_doc_reader_new(&reader, &events, o->max_text, o->max_pages, err);
+    if (status == PHIAL_OK)
+        status = ph_extract_plain(format, text, name, o->max_text, o->max_pages, reader, err);
+    ph_doc_reader_free(reader);
+    return status;
+}
+
+static phial_status run_format(int doc, const ph_format *format, const ph_buf *head,
+                               const char *name, const ph_extract_options *o,
+                               ph_extract_pages *pages, phial_error *err)
+{
+    ph_str text = {head->data, head->len};
+    char *path = NULL;
+    if (text.n < PH_EXTRACT_HEAD && ph_extract_plain_fits(format, text))
+        return run_plain(format, text, name, o, pages, err);
+    phial_status status = find_helper(&path, helper_names[format->helper], o->helper_dir, err);
+    if (status == PHIAL_OK)
+        status = run_helper(doc, path, format, name, o, pages, err);
+    ph_free(path);
+    return status;
+}
+
 phial_status ph_extract(int fd, const char *name, const ph_extract_options *options,
                         const ph_extract_sink *sink, phial_error *err)
 {
     const ph_extract_options o = filled(options);
     const ph_format *format = NULL;
     ph_extract_pages pages = {0};
-    char *path = NULL;
+    ph_buf head;
     int doc = fd;
+    ph_buf_init(&head, PH_EXTRACT_HEAD + 1);
     phial_status status = seekable(&doc, fd, err);
     if (status == PHIAL_OK)
-        status = recognise(&format, doc, name, err);
-    if (status == PHIAL_OK)
-        status = find_helper(&path, helper_names[format->helper], o.helper_dir, err);
+        status = recognise(&format, &head, doc, name, err);
     if (status == PHIAL_OK)
         status = ph_extract_pages_begin(&pages, format, sink, err);
     if (status == PHIAL_OK)
-        status = run_helper(doc, path, format, name, &o, &pages, err);
+        status = run_format(doc, format, &head, name, &o, &pages, err);
     if (status == PHIAL_OK)
         status = ph_extract_pages_end(&pages, err);
     ph_extract_pages_free(&pages);
-    ph_free(path);
+    ph_buf_free(&head);
     if (doc != fd)
         close(doc);
     if (status == PHIAL_OK)

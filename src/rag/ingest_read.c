@@ -387,7 +387,8 @@ static size_t cut_blocks(ph_str text, ph_doc_block *blocks)
 static phial_status read_text(ph_reader *r, ph_str text, phial_error *err)
 {
     phial_status st = PHIAL_OK;
-    ph_doc_block *blocks = ph_alloc(PH_DOC_PAGE_MAX / 2 + 2, sizeof *blocks, err);
+    size_t longest = text.n < PH_DOC_PAGE_MAX ? text.n : PH_DOC_PAGE_MAX;
+    ph_doc_block *blocks = ph_alloc(longest / 2 + 2, sizeof *blocks, err);
     r->broken = !blocks;
     if (!blocks)
         return PHIAL_ERR_NO_MEMORY;

@@ -1,5 +1,5 @@
 /* Contract in flow.h. */
-#include "helper/flow.h"
+#include "fmt/flow.h"
 
 #include <string.h>
 

@@ -7,8 +7,8 @@
  *
  * Failures stick: the functions return nothing, ph_flow_finish() returns the first failure.
  */
-#ifndef PH_HELPER_FLOW_H
-#define PH_HELPER_FLOW_H
+#ifndef PH_FMT_FLOW_H
+#define PH_FMT_FLOW_H
 
 #include <stdbool.h>
 #include <stddef.h>

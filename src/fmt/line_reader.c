@@ -1,13 +1,13 @@
 /* Contract in line_reader.h. */
-#include "helper/line_reader.h"
+#include "fmt/line_reader.h"
 
 #include <string.h>
 
 #include "base/utf8.h"
 
-void ph_lines_init(ph_line_reader *r, ph_text_input *input)
+void ph_lines_init(ph_line_reader *r, ph_lines_source source, void *user)
 {
-    *r = (ph_line_reader){.input = input};
+    *r = (ph_line_reader){.source = source, .user = user};
     ph_buf_init(&r->line, 0);
 }
 
@@ -22,7 +22,7 @@ phial_status ph_lines_next(ph_line_reader *r, ph_str *line, phial_error *err)
     *line = (ph_str){"", 0};
     for (;;) {
         if (r->n == 0 && !r->ended) {
-            phial_status status = ph_text_next(r->input, &r->p, &r->n, err);
+            phial_status status = r->source(r->user, &r->p, &r->n, err);
             if (status != PHIAL_OK)
                 return status;
             r->ended = r->n == 0;
