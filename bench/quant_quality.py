@@ -6,12 +6,13 @@
     bench/quant_quality.py PHIAL MODEL.gguf --textbook SEED [...]
 
 MODEL is F16, BF16 or F32 and has a tokenizer. --textbook takes, instead of a text, what `phial
-textbook write --local --split dev` writes, for models trained on the textbook: examples apart by
-blank lines, conversations as the preset `chat` has them. Ours come from the report card of
-`phial quantize --report`; theirs are made by llama_model_quantize (as in quant_compare.py) and measured
-here from the logits of `phial logits --math exact` over the same tokens, by the same definitions:
-windows of 512 tokens (or of the model's context, if that is shorter), the second half of each
-predicted. Q8_0 has equal bytes in both, and its two rows are the check of these definitions.
+textbook write --local --split dev` writes, for models trained on the textbook: its examples that
+are plain text, since of the others only the answers were ever learned, apart by blank lines. Ours
+come from the report card of `phial quantize --report`; theirs are made by llama_model_quantize (as
+in quant_compare.py) and measured here from the logits of `phial logits --math exact` over the same
+tokens, by the same definitions: windows of 512 tokens (or of the model's context, if that is
+shorter), the second half of each predicted. Q8_0 has equal bytes in both, and its two rows are the
+check of these definitions.
 """
 import argparse
 import json
@@ -38,12 +39,16 @@ def log_probabilities(phial, model, ids, folder):
     return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
 
 
+def predicted(ids):
+    """The positions in a window whose predictions count."""
+    return np.arange(len(ids) // 2 - 1, len(ids) - 1)
+
+
 def compare(phial, source, result, windows, folder):
-    """The members of a report card."""
+    """The members of a report card; source: of log_probabilities() the predicted rows, by window."""
     kl, same, before, after = [], [], [], []
-    for ids in windows:
-        rows = np.arange(len(ids) // 2 - 1, len(ids) - 1)
-        p = log_probabilities(phial, source, ids, folder)[rows]
+    for ids, p in zip(windows, source):
+        rows = predicted(ids)
         q = log_probabilities(phial, result, ids, folder)[rows]
         targets = np.array(ids)[rows + 1]
         kl.append((np.exp(p) * (p - q)).sum(axis=1))
@@ -61,13 +66,8 @@ def textbook(phial, seed, n_bytes):
     out = subprocess.run([phial, "textbook", "write", "--local", "--split", "dev", "--seed",
                           str(seed), "--bytes", str(n_bytes)], stdout=subprocess.PIPE,
                          check=True).stdout
-    texts = []
-    for line in out.splitlines():
-        d = json.loads(line)
-        said = "".join(f"Alice: {m['content']}\n" if m["role"] == "user" else
-                       f"Bob: {m['content']}\n" for m in d.get("messages", ()))
-        texts.append(d.get("text") or said or d["prompt"] + d["completion"])
-    return "\n\n".join(text.strip() for text in texts).encode()
+    texts = (json.loads(line).get("text") for line in out.splitlines())
+    return "\n\n".join(text.strip() for text in texts if text).encode()
 
 
 def row(mix, who, size, card):
@@ -95,7 +95,7 @@ def main():
             text = f.read()
     else:
         name = f"the textbook (seed {args.textbook})"
-        text = textbook(args.phial, args.textbook, args.windows * WINDOW * 8)
+        text = textbook(args.phial, args.textbook, args.windows * WINDOW * 32)
     with tempfile.TemporaryDirectory() as folder:
         # As much of the text as fills the windows, cut between two tokens.
         got = json.loads(subprocess.run([args.phial, "tokenize", "-m", args.model, "--json",
@@ -112,6 +112,8 @@ def main():
         print(f"{sum(len(w) for w in windows)} tokens of {name}\n")
         print("| mix | | bytes | KL mean | KL 99% | same top | perplexity ratio |")
         print("|---|---|---|---|---|---|---|")
+        source = [log_probabilities(args.phial, args.model, ids, folder)[predicted(ids)]
+                  for ids in windows] if peer else None
         for mix in args.mixes.split(","):
             out = subprocess.run([args.phial, "quantize", args.model, a, "--type", mix, "--report",
                                   part, "--force", "--json"], stdout=subprocess.PIPE,
@@ -120,7 +122,7 @@ def main():
             if peer:
                 peer.quantize(args.model, b, mix)
                 row(mix, "llama.cpp", os.path.getsize(b),
-                    compare(args.phial, args.model, b, windows, folder))
+                    compare(args.phial, source, b, windows, folder))
 
 
 if __name__ == "__main__":
