@@ -3,7 +3,7 @@
 
     bench/peer_compare.py PHIAL --model MODEL.gguf [--peer library|FOLDER] [--threads N] [--pairs 5]
                           [--work prefill,1,4,8,16] [--prompt 512] [--generate 32]
-                          [--flash off|on|auto] [--peer-args="-rtr 1"]
+                          [--flash off|on|auto] [--peer-args="-rtr 1"] [--batched-args="-rtr"]
 
 Each pair runs `phial bench` once and the peer once for every piece of work, in turn and with the
 order of the two turned round from pair to pair. Printed: the medians of both in tokens per second,
@@ -16,7 +16,9 @@ on a machine that is never quiet.
                  logits, from an empty context. Refuses a library without AVX2, FMA and F16C on a
                  machine that has them.
 --peer FOLDER    a folder with llama-bench and llama-batched-bench (llama.cpp's or a fork's), run
-                 anew each time; the latter reads one token first and then decodes.
+                 anew each time; the latter reads one token first and then decodes. --peer-args go
+                 to both; --batched-args instead to the latter, since ik_llama.cpp's llama-bench
+                 has `-rtr 1` where its llama-batched-bench has `-rtr`.
 
 What is equal: file, threads, f16 keys and values, no warm-up counted, fast arithmetic in both (the
 peer knows no other). What is not: the peer lays out its weights anew when it opens a file, which is
@@ -30,6 +32,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 FLASH = {"auto": -1, "off": 0, "on": 1}
@@ -173,27 +176,61 @@ class LibraryPeer:
 # --- the peer's own programs ---
 
 
+def decode_speed(text):
+    """Tokens per second of decoding in what a llama-batched-bench printed, None without any: llama.cpp
+    writes a line of JSON on stdout if asked to; ik_llama.cpp takes the option, too, but always writes
+    a table, and on stderr. The last line counts.
+
+    >>> decode_speed('main: x\\n{"n_kv_max": 1024, "pl": 4, "speed_tg": 28.5, "speed": 28.4}\\n')
+    28.5
+    >>> decode_speed("\\n".join((
+    ...     "main: n_kv_max = 1024, n_batch = 2048, n_threads = 2",
+    ...     "|    PP |     TG |    B |   N_KV |   T_PP s | S_PP t/s |   T_TG s | S_TG t/s |",
+    ...     "|-------|--------|------|--------|----------|----------|----------|----------|",
+    ...     "|     1 |     24 |    4 |    100 |    0.321 |    12.46 |    2.017 |    47.60 |",
+    ...     "llama_print_timings: load time = 1 ms | 2 |")))
+    47.6
+    >>> decode_speed("| S_TG t/s |\\n|----------|\\nllama_decode() failed")
+    """
+    speed = column = None
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if line.startswith("{") and "speed_tg" in line:
+            speed = json.loads(line)["speed_tg"]
+        elif "S_TG t/s" in cells:
+            column, width = cells.index("S_TG t/s"), len(cells)
+        elif line.startswith("|") and column is not None and len(cells) == width:
+            try:
+                speed = float(cells[column])
+            except ValueError:
+                pass  # the rule under the heading
+    return speed
+
+
 class ProgramPeer:
     def __init__(self, args):
         self.args = args
-        self.bench = os.path.join(args.peer, "llama-bench")
-        self.batched = os.path.join(args.peer, "llama-batched-bench")
+        self.model = os.path.abspath(args.model)
+        self.bench, self.batched = (os.path.join(os.path.abspath(args.peer), name)
+                                    for name in ("llama-bench", "llama-batched-bench"))
         if not shutil.which(self.bench):
             die(f"{self.bench}: no such program")
 
-    def run(self, command):
-        command += ["-m", self.args.model, "-t", str(self.args.threads), *self.args.peer_args.split()]
-        r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                           check=False)
+    def run(self, command, more):
+        """What it printed: stdout, and with stderr behind it."""
+        command += ["-m", self.model, "-t", str(self.args.threads), *more.split()]
+        with tempfile.TemporaryDirectory() as folder:  # some leave a log where they stand
+            r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               check=False, cwd=folder)
         if r.returncode != 0:
             die(f"{' '.join(command)}: {r.stderr.strip().splitlines()[-1:]}")
-        return r.stdout
+        return r.stdout, r.stdout + "\n" + r.stderr
 
     def llama_bench(self, n_prompt, n_gen):
         flash = [] if self.args.flash == "auto" else ["-fa", str(FLASH[self.args.flash])]
-        rows = json.loads(self.run([self.bench, "-p", str(n_prompt), "-n", str(n_gen), "-r", "1",
-                                    "-o", "json", *flash]))
-        return rows[0]["avg_ts"]
+        out, _ = self.run([self.bench, "-p", str(n_prompt), "-n", str(n_gen), "-r", "1", "-o",
+                           "json", *flash], self.args.peer_args)
+        return json.loads(out)[0]["avg_ts"]
 
     def prefill(self, n):
         return self.llama_bench(n, 0)
@@ -201,10 +238,14 @@ class ProgramPeer:
     def decode(self, n, n_seq):
         if n_seq == 1:
             return self.llama_bench(0, n)
-        out = self.run([self.batched, "-npp", "1", "-ntg", str(n), "-npl", str(n_seq), "-c",
-                        str(n_seq * 256), "-fa", self.args.flash, "--output-format", "jsonl"])
-        rows = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-        return rows[-1]["speed_tg"]
+        more = self.args.peer_args if self.args.batched_args is None else self.args.batched_args
+        _, out = self.run([self.batched, "-npp", "1", "-ntg", str(n), "-npl", str(n_seq), "-c",
+                           str(n_seq * 256), "-fa", self.args.flash, "--output-format", "jsonl"],
+                          more)
+        speed = decode_speed(out)
+        if speed is None:
+            die(f"no figure from {self.batched}: {out.strip().splitlines()[-1:]}")
+        return speed
 
     def close(self):
         pass
@@ -244,6 +285,7 @@ def main():
     parser.add_argument("--model", required=True)
     parser.add_argument("--peer", default="library")
     parser.add_argument("--peer-args", default="")
+    parser.add_argument("--batched-args")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--work", default="prefill,1,4,8,16")

@@ -2,7 +2,7 @@
 """phial quantize beside llama.cpp's llama_model_quantize on the same file.
 
     bench/quant_compare.py PHIAL MODEL.gguf [--mixes Q4_K_M,Q6_K] [--repeat 3] [--tokens 128]
-                           [--time-only]
+                           [--time-only] [--peer FOLDER]
 
 For each mix: seconds of both, A B A B, and the median of the pairs' ratios; the same in CPU seconds
 of the process, which says more on a machine with other work; file sizes; whether all
@@ -10,11 +10,14 @@ tensors have the same formats; the ratio of squared errors over all matrices tha
 theirs, plain and weighted by the squares of the weights; and for both the mean KL divergence of the
 logits from the source's over some tokens (computed by `phial logits`). --time-only leaves out what
 follows the times, for models of gigabytes.
-MODEL is F16, BF16 or F32. Needs llama-cpp-python, gguf and numpy.
+MODEL is F16, BF16 or F32. Needs gguf and numpy, and llama-cpp-python or, as FOLDER, a place with
+libllama and its libggml files (such as package/bins/linux-x64 in `npm pack
+@node-llama-cpp/linux-x64`, which are built already).
 """
 import argparse
 import ctypes
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -22,7 +25,6 @@ import tempfile
 import time
 
 import gguf
-import llama_cpp
 import numpy as np
 
 FILE_TYPES = {"Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q5_K_S": 16, "Q5_1": 9, "Q5_0": 8,
@@ -35,12 +37,40 @@ def ours(phial, src, dst, mix):
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def theirs(src, dst, mix):
-    params = llama_cpp.llama_model_quantize_default_params()
-    params.nthread = 2
-    params.ftype = FILE_TYPES[mix]
-    if llama_cpp.llama_model_quantize(src.encode(), dst.encode(), ctypes.byref(params)) != 0:
-        raise SystemExit("llama_model_quantize failed")
+class Library:
+    """llama_model_quantize of llama-cpp-python, or of a folder with libllama and its libggml files.
+    From the parameters, only the two members that have always come first are used."""
+
+    class Parameters(ctypes.Structure):
+        _fields_ = [("nthread", ctypes.c_int32), ("ftype", ctypes.c_int32),
+                    ("rest", ctypes.c_char * 504)]
+
+    def __init__(self, folder=None):
+        if not folder:
+            import llama_cpp  # takes long to build: only here
+            folder = os.path.join(os.path.dirname(llama_cpp.__file__), "lib")
+        self.loaded = [ctypes.CDLL(self.find(folder, name), mode=ctypes.RTLD_GLOBAL)
+                       for name in ("libggml-base", "libggml", "libllama")]
+        _, ggml, self.llama = self.loaded
+        callback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
+        self.silence = callback(lambda level, text, user: None)
+        self.llama.llama_log_set(self.silence, None)
+        ggml.ggml_backend_load_all_from_path(folder.encode())
+        self.llama.llama_model_quantize_default_params.restype = self.Parameters
+
+    @staticmethod
+    def find(folder, name):
+        """libllama.so, libllama.so.1 or libllama.v1.so"""
+        for file in sorted(os.listdir(folder)):
+            if re.fullmatch(re.escape(name) + r"(\.v[0-9.]+)?\.(so[0-9.]*|dylib)", file):
+                return os.path.join(os.path.abspath(folder), file)
+        raise SystemExit(f"{folder}: no {name}")
+
+    def quantize(self, src, dst, mix, n_threads=2):
+        params = self.llama.llama_model_quantize_default_params()
+        params.nthread, params.ftype = n_threads, FILE_TYPES[mix]
+        if self.llama.llama_model_quantize(src.encode(), dst.encode(), ctypes.byref(params)) != 0:
+            raise SystemExit(f"llama_model_quantize failed for {mix}")
 
 
 def values(tensor):
@@ -94,14 +124,16 @@ def main():
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--time-only", action="store_true")
+    parser.add_argument("--peer", metavar="FOLDER")
     args = parser.parse_args()
-    silence = llama_cpp.llama_log_callback(lambda level, text, user: None)
-    llama_cpp.llama_log_set(silence, None)
+    peer = Library(args.peer)
     rng = np.random.default_rng(1)
     folder_of = os.path.dirname(os.path.abspath(args.model)) if args.time_only else None
     with tempfile.TemporaryDirectory(dir=folder_of) as folder:
         a, b, npy = (os.path.join(folder, n) for n in ("a.gguf", "b.gguf", "l.npy"))
-        ids = ",".join(map(str, rng.integers(0, 50257, args.tokens)))
+        n_vocab = next(int(t.shape[1]) for t in gguf.GGUFReader(args.model).tensors
+                       if t.name == "token_embd.weight")
+        ids = ",".join(map(str, rng.integers(0, min(50257, n_vocab), args.tokens)))
         head = "mix      ours s  theirs s  ratio  CPU s  theirs  ratio"
         if not args.time_only:
             source = logits(args.phial, args.model, ids, npy)
@@ -112,7 +144,8 @@ def main():
             for _ in range(args.repeat):
                 pairs.append((timed(resource.RUSAGE_CHILDREN,
                                     lambda: ours(args.phial, args.model, a, mix)),
-                              timed(resource.RUSAGE_SELF, lambda: theirs(args.model, b, mix))))
+                              timed(resource.RUSAGE_SELF,
+                                    lambda: peer.quantize(args.model, b, mix))))
             figures = []
             for i in range(2):
                 figures += [statistics.median(x[i] for x, _ in pairs),

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """What each quantization mix costs on a text: phial's files beside llama.cpp's of the same model.
 
-    bench/quant_quality.py PHIAL MODEL.gguf TEXT [--mixes Q4_K_M,...] [--windows 2] [--no-peer]
+    bench/quant_quality.py PHIAL MODEL.gguf TEXT [--mixes Q4_K_M,...] [--windows 2]
+                           [--no-peer | --peer FOLDER]
+    bench/quant_quality.py PHIAL MODEL.gguf --textbook SEED [...]
 
-MODEL is F16, BF16 or F32 and has a tokenizer. Ours come from the report card of
-`phial quantize --report`; theirs are made by llama_model_quantize (llama-cpp-python) and measured
-here from the logits of `phial logits --math exact` over the same tokens, by the same definitions:
-windows of 512 tokens (or of the model's context, if that is shorter), the second half of each
-predicted. Q8_0 has equal bytes in both, and its two rows are the check of these definitions.
+MODEL is F16, BF16 or F32 and has a tokenizer. --textbook takes, instead of a text, what `phial
+textbook write --local --split dev` writes, for models trained on the textbook: its examples that
+are plain text, since of the others only the answers were ever learned, apart by blank lines. Ours
+come from the report card of `phial quantize --report`; theirs are made by llama_model_quantize (as
+in quant_compare.py) and measured here from the logits of `phial logits --math exact` over the same
+tokens, by the same definitions: windows of 512 tokens (or of the model's context, if that is
+shorter), the second half of each predicted. Q8_0 has equal bytes in both, and its two rows are the
+check of these definitions.
 """
 import argparse
-import ctypes
 import json
 import os
 import subprocess
@@ -18,7 +22,7 @@ import tempfile
 
 import numpy as np
 
-from quant_compare import FILE_TYPES
+from quant_compare import FILE_TYPES, Library
 
 WINDOW = 512
 
@@ -35,12 +39,16 @@ def log_probabilities(phial, model, ids, folder):
     return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
 
 
+def predicted(ids):
+    """The positions in a window whose predictions count."""
+    return np.arange(len(ids) // 2 - 1, len(ids) - 1)
+
+
 def compare(phial, source, result, windows, folder):
-    """The members of a report card."""
+    """The members of a report card; source: of log_probabilities() the predicted rows, by window."""
     kl, same, before, after = [], [], [], []
-    for ids in windows:
-        rows = np.arange(len(ids) // 2 - 1, len(ids) - 1)
-        p = log_probabilities(phial, source, ids, folder)[rows]
+    for ids, p in zip(windows, source):
+        rows = predicted(ids)
         q = log_probabilities(phial, result, ids, folder)[rows]
         targets = np.array(ids)[rows + 1]
         kl.append((np.exp(p) * (p - q)).sum(axis=1))
@@ -53,15 +61,13 @@ def compare(phial, source, result, windows, folder):
                                                      np.concatenate(after))))}
 
 
-def theirs(src, dst, mix):
-    """In this process: llama.cpp's log is switched off."""
-    import llama_cpp
-    silence = llama_cpp.llama_log_callback(lambda level, text, user: None)
-    llama_cpp.llama_log_set(silence, None)
-    params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype = FILE_TYPES[mix]
-    if llama_cpp.llama_model_quantize(src.encode(), dst.encode(), ctypes.byref(params)) != 0:
-        raise SystemExit(f"llama_model_quantize failed for {mix}")
+def textbook(phial, seed, n_bytes):
+    """Examples of the textbook as one text."""
+    out = subprocess.run([phial, "textbook", "write", "--local", "--split", "dev", "--seed",
+                          str(seed), "--bytes", str(n_bytes)], stdout=subprocess.PIPE,
+                         check=True).stdout
+    texts = (json.loads(line).get("text") for line in out.splitlines())
+    return "\n\n".join(text.strip() for text in texts if text).encode()
 
 
 def row(mix, who, size, card):
@@ -73,17 +79,28 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("phial")
     parser.add_argument("model")
-    parser.add_argument("text")
+    parser.add_argument("text", nargs="?")
+    parser.add_argument("--textbook", type=int, metavar="SEED")
     parser.add_argument("--mixes", default=",".join(FILE_TYPES))
     parser.add_argument("--windows", type=int, default=2)
     parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--peer", metavar="FOLDER")
     args = parser.parse_args()
-    with open(args.text, "rb") as f:
-        text = f.read()
+    if (args.text is None) == (args.textbook is None):
+        parser.error("either TEXT or --textbook SEED")
+    peer = None if args.no_peer else Library(args.peer)
+    if args.text:
+        name = os.path.basename(args.text)
+        with open(args.text, "rb") as f:
+            text = f.read()
+    else:
+        name = f"the textbook (seed {args.textbook})"
+        text = textbook(args.phial, args.textbook, args.windows * WINDOW * 32)
     with tempfile.TemporaryDirectory() as folder:
         # As much of the text as fills the windows, cut between two tokens.
-        got = json.loads(subprocess.run([args.phial, "tokenize", "-m", args.model, "--json"],
-                                        input=text, stdout=subprocess.PIPE, check=True).stdout)
+        got = json.loads(subprocess.run([args.phial, "tokenize", "-m", args.model, "--json",
+                                         "--no-special"], input=text, stdout=subprocess.PIPE,
+                                        check=True).stdout)
         n = min(len(got["ids"]), args.windows * WINDOW)
         ids = got["ids"][:n]
         part = os.path.join(folder, "text")
@@ -92,18 +109,20 @@ def main():
         width = min(WINDOW, n)
         windows = [ids[at:at + width] for at in range(0, n - width + 1, width)]
         a, b = os.path.join(folder, "a.gguf"), os.path.join(folder, "b.gguf")
-        print(f"{sum(len(w) for w in windows)} tokens of {os.path.basename(args.text)}\n")
+        print(f"{sum(len(w) for w in windows)} tokens of {name}\n")
         print("| mix | | bytes | KL mean | KL 99% | same top | perplexity ratio |")
         print("|---|---|---|---|---|---|---|")
+        source = [log_probabilities(args.phial, args.model, ids, folder)[predicted(ids)]
+                  for ids in windows] if peer else None
         for mix in args.mixes.split(","):
             out = subprocess.run([args.phial, "quantize", args.model, a, "--type", mix, "--report",
                                   part, "--force", "--json"], stdout=subprocess.PIPE,
                                  stderr=subprocess.DEVNULL, check=True).stdout
             row(mix, "ours", os.path.getsize(a), json.loads(out)["report"])
-            if not args.no_peer:
-                theirs(args.model, b, mix)
+            if peer:
+                peer.quantize(args.model, b, mix)
                 row(mix, "llama.cpp", os.path.getsize(b),
-                    compare(args.phial, args.model, b, windows, folder))
+                    compare(args.phial, source, b, windows, folder))
 
 
 if __name__ == "__main__":
