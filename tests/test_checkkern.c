@@ -49,6 +49,7 @@ int main(int argc, char **argv)
     failed += run("matrix products", check_matmul_tests, check_n_matmul_tests);
     failed += run("fast matrix products", check_fast_tests, check_n_fast_tests);
     failed += run("bf16 matrix products", check_bf16_tests, check_n_bf16_tests);
+    failed += run("int8 matrix products", check_int8_tests, check_n_int8_tests);
     failed += run("attention", check_attn_tests, check_n_attn_tests);
     failed += run("training", check_train_tests, check_n_train_tests);
     failed += run("probes", check_probe_tests, check_n_probe_tests);

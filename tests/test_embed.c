@@ -300,6 +300,15 @@ static void bert_as_transformers(void **state)
     bert_agrees(DATA "tiny-bert-odd", PHIAL_MATH_EXACT, 1e-5);
 }
 
+/* Int8: rows of these tiny models are a few dozen numbers, which makes rounding larger than in
+ * models that are used. */
+static void bert_fast_is_near(void **state)
+{
+    (void)state;
+    bert_agrees(DATA "tiny-bert", PHIAL_MATH_FAST, 0.05);
+    bert_agrees(DATA "tiny-bert-odd", PHIAL_MATH_FAST, 0.05);
+}
+
 static const char *const SENTENCES[] = {
     "the time has come",
     "one two more people follow the water down to the old place and look for oil",
@@ -629,6 +638,7 @@ int main(void)
         cmocka_unit_test(wordpiece_as_llama),
         cmocka_unit_test(wordpiece_edges),
         cmocka_unit_test(bert_as_transformers),
+        cmocka_unit_test(bert_fast_is_near),
         cmocka_unit_test(same_bits),
         cmocka_unit_test(long_texts),
         cmocka_unit_test(prefixes),

@@ -23,7 +23,6 @@ typedef struct full_run {
 typedef struct full_room {
     float *k;   /* panels of gemm_n keys: [d][gemm_n] */
     float *v;   /* panels of gemm_n columns: [padded][gemm_n] */
-    float *q;   /* [d][gemm_m] */
     float *s;   /* panels of gemm_n keys: [gemm_m][gemm_n] */
     float *out; /* [gemm_m][wide] */
     size_t padded, wide;
@@ -53,7 +52,6 @@ static full_room lay_out(float *at, const ph_kern *kern, size_t n, size_t d)
     full_room r = {.padded = round_up(n, kern->gemm_n), .wide = round_up(d, kern->gemm_n)};
     r.k = take(&at, r.padded * d);
     r.v = take(&at, r.padded * r.wide);
-    r.q = take(&at, d * kern->gemm_m);
     r.s = take(&at, r.padded * kern->gemm_m);
     r.out = take(&at, r.wide * kern->gemm_m);
     return r;
@@ -65,8 +63,8 @@ size_t ph_attn_full_floats(const ph_kern *kern, size_t n_longest, size_t head_di
         return 0;
     }
     size_t padded = round_up(n_longest, kern->gemm_n), wide = round_up(head_dim, kern->gemm_n);
-    return lines(padded * head_dim) + lines(padded * wide) + lines(head_dim * kern->gemm_m) +
-           lines(padded * kern->gemm_m) + lines(wide * kern->gemm_m);
+    return lines(padded * head_dim) + lines(padded * wide) + lines(padded * kern->gemm_m) +
+           lines(wide * kern->gemm_m);
 }
 
 static void pack_head(const full_run *run, const full_room *r, size_t row, size_t n, size_t head)
@@ -89,12 +87,16 @@ static void attend(const full_run *run, const full_room *r, size_t row, size_t m
     const ph_attn_full *a = run->a;
     const ph_kern *kern = run->kern;
     size_t d = a->head_dim, w = kern->gemm_n, tall = kern->gemm_m;
-    ph_pack_rows(r->q, a->q + row * a->ld + head * d, a->ld, m, d, tall);
-    ph_gemm_tile t = {.a = r->q, .ldc = w, .m = tall, .n = w, .k = d};
+    ph_gemm_tile t = {.a = a->q + row * a->ld + head * d,
+                      .panel = a->ld,
+                      .ldc = w,
+                      .m = tall,
+                      .n = w,
+                      .k = d};
     for (size_t j = 0; j < r->padded; j += w) {
         t.c = r->s + j * tall;
         t.b = r->k + j * d;
-        kern->gemm(&t);
+        kern->gemm_rows(&t);
     }
     float sums[PH_GEMM_M_MAX];
     for (size_t i = 0; i < m; i++) {

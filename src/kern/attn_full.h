@@ -11,7 +11,9 @@
 #include "kern/kern.h"
 
 typedef struct ph_attn_full {
-    const float *q, *k, *v; /* [rows][ld], n_head * head_dim of each are used */
+    /* [rows][ld], n_head * head_dim of each are used; behind q's last row PH_GEMM_M_MAX more can be
+     * read, whatever they are. */
+    const float *q, *k, *v;
     float *out;             /* [rows][ld_out] */
     size_t ld, ld_out;
     size_t n_head, head_dim;

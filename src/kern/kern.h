@@ -41,6 +41,8 @@
 #define PH_GEMM_M_MAX 16 /* tiles of the matrix products of training */
 #define PH_GEMM_N_MAX 64
 
+#define PH_I8_N_MAX 64
+
 struct ph_kern;
 
 /* y[i] = dot(x, row i of w) + bias[i], i < n; rows of k elements, row_bytes apart. bias may be
@@ -125,7 +127,8 @@ typedef struct ph_attn_row {
  * the sum over p ascending, beginning with +0, of a(p, i) * b(p, j), p < k; bias and from may be
  * NULL. b is [k][gemm_n]. gemm: a is [k][gemm_m]. gemm_panels: a is what a tile of gemm_n columns
  * writes with ldc = gemm_n, panels of gemm_n depths `panel` elements apart:
- * a(p, i) = a[p / gemm_n * panel + i * gemm_n + p % gemm_n]; k is a multiple of gemm_n. All gemm_m
+ * a(p, i) = a[p / gemm_n * panel + i * gemm_n + p % gemm_n]; k is a multiple of gemm_n. gemm_rows:
+ * a is rows as they lie, a(p, i) = a[i * panel + p]. All gemm_m
  * rows and gemm_n columns of a and b are there and finite, whatever m and n. from may be c. */
 typedef struct ph_gemm_tile {
     float *c;
@@ -150,6 +153,21 @@ typedef struct ph_score_row {
     size_t panel, n, n_padded;
     float scale;
 } ph_score_row;
+
+/* A panel of int8 weights with m rows of activations, kern/int8.h tells what comes out.
+ * q: [m][ldq] below 128; w: [k / 4][i8_n][4]; d, bias: [i8_n]; n <= i8_n columns of y are written.
+ * k is a multiple of PH_I8_UNIT. from may be y or NULL. */
+typedef struct ph_i8_tile {
+    float *y;
+    const float *from;
+    const uint8_t *q;
+    const float *scale, *offset; /* [m][ld_f], by group */
+    const int8_t *w;
+    const float *d, *bias;
+    const float *sums; /* [groups][ld_sums] */
+    size_t ldy, ld_from, ldq, ld_f, ld_sums, m, n, k;
+    bool more; /* the next panel lies behind this one and comes next */
+} ph_i8_tile;
 
 typedef struct ph_kern {
     const char *isa; /* "ref", "avx2", "avx512" ... */
@@ -185,6 +203,14 @@ typedef struct ph_kern {
     ph_bf16_round_fn bf16_round; /* of activations */
     void (*bf16_tile)(const ph_bf16_tile *t);
 
+    /* Int8 with weights packed once, kern/int8.h; i8 is NULL where the table has none of it. */
+    size_t i8_n; /* columns of a panel, at most PH_I8_N_MAX */
+    void (*i8)(const ph_i8_tile *t);
+    /* A group of n numbers: offset = the least, scale = (largest - least) / 127, q = (x - least) *
+     * (127 / (largest - least)) to nearest even, zeros if the range is below 1e-30. NaN or infinity
+     * make scale NaN. */
+    void (*i8_quantize)(uint8_t *q, float *scale, float *offset, const float *x, size_t n);
+
     /* One row of n numbers: mean, then biased variance of x - mean, both summed over PH_DOT_LANES
      * lanes by halving; y = (x - mean) / sqrt(var + eps) * weight + bias. y may be x. */
     void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t n,
@@ -219,6 +245,7 @@ typedef struct ph_kern {
     size_t gemm_m, gemm_n; /* at most PH_GEMM_M_MAX and PH_GEMM_N_MAX */
     void (*gemm)(const ph_gemm_tile *t);
     void (*gemm_panels)(const ph_gemm_tile *t);
+    void (*gemm_rows)(const ph_gemm_tile *t);
     /* gemm on pairs of bf16 numbers, each in the place of one f32 number of a and b: the pair p of
      * column i is depths 2p (low half) and 2p + 1. s takes the products of depth 2p + 1 and then of
      * 2p, each with a fused multiply-add that rounds to nearest even and takes numbers below

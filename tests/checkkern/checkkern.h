@@ -58,6 +58,8 @@ extern const struct CMUnitTest check_fast_tests[];
 extern const size_t check_n_fast_tests;
 extern const struct CMUnitTest check_bf16_tests[];
 extern const size_t check_n_bf16_tests;
+extern const struct CMUnitTest check_int8_tests[];
+extern const size_t check_n_int8_tests;
 extern const struct CMUnitTest check_probe_tests[];
 extern const size_t check_n_probe_tests;
 extern const struct CMUnitTest check_attn_tests[];

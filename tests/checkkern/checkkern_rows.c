@@ -98,7 +98,7 @@ static void attn_full_is_right(void **state)
     ph_rng_seed(&rng, 29, 1);
     enum { HEADS = 3, TEXTS = 5, ROWS = 1 + 7 + 16 + 33 + 130, DIM_MAX = 40 };
     static const size_t starts[TEXTS + 1] = {0, 1, 8, 24, 57, ROWS};
-    static float qkv[ROWS * 3 * HEADS * DIM_MAX], out[ROWS * HEADS * DIM_MAX],
+    static float qkv[(ROWS + PH_GEMM_M_MAX) * 3 * HEADS * DIM_MAX], out[ROWS * HEADS * DIM_MAX],
         first[ROWS * HEADS * DIM_MAX];
     static const size_t dims[] = {1, 7, 16, 32, 40};
     for (size_t i = 0; i < n_isas * 5; i++) {

@@ -18,14 +18,18 @@ static float *numbers(ph_rng *rng, size_t n)
 
 /* --- tiles ---------------------------------------------------------------------------------- */
 
-/* a(p, i) of either form */
-static double operand(const ph_kern *kern, const ph_gemm_tile *t, bool panels, size_t p, size_t i)
+typedef enum form { COLUMNS, PANELS, ROWS } form;
+
+/* a(p, i) of each form */
+static double operand(const ph_kern *kern, const ph_gemm_tile *t, form form, size_t p, size_t i)
 {
     size_t w = kern->gemm_n;
-    return panels ? t->a[p / w * t->panel + i * w + p % w] : t->a[p * kern->gemm_m + i];
+    return form == PANELS ? t->a[p / w * t->panel + i * w + p % w]
+           : form == ROWS ? t->a[i * t->panel + p]
+                          : t->a[p * kern->gemm_m + i];
 }
 
-static void check_tile(const ph_kern *kern, ph_rng *rng, size_t m, size_t n, size_t k, bool panels)
+static void check_tile(const ph_kern *kern, ph_rng *rng, size_t m, size_t n, size_t k, form form)
 {
     size_t ldc = kern->gemm_n + 3, ld_from = kern->gemm_n + 1, bytes = kern->gemm_m * ldc * 4;
     check_guarded guard;
@@ -43,11 +47,11 @@ static void check_tile(const ph_kern *kern, ph_rng *rng, size_t m, size_t n, siz
                       .from = k % 3 == 0 ? from : NULL,
                       .ldc = ldc,
                       .ld_from = ld_from,
-                      .panel = (kern->gemm_m + 1) * kern->gemm_n,
+                      .panel = form == ROWS ? k + 5 : (kern->gemm_m + 1) * kern->gemm_n,
                       .m = m,
                       .n = n,
                       .k = k};
-    (panels ? kern->gemm_panels : kern->gemm)(&t);
+    (form == PANELS ? kern->gemm_panels : form == ROWS ? kern->gemm_rows : kern->gemm)(&t);
     for (size_t i = 0; i < kern->gemm_m; i++) {
         for (size_t j = 0; j < ldc; j++) {
             if (i >= m || j >= n) {
@@ -57,7 +61,7 @@ static void check_tile(const ph_kern *kern, ph_rng *rng, size_t m, size_t n, siz
             double want = (t.bias ? (double)bias[j] : 0) + (t.from ? from[i * ld_from + j] : 0);
             double size = fabs(want) + 2;
             for (size_t p = 0; p < k; p++) {
-                double product = operand(kern, &t, panels, p, i) * (double)b[p * kern->gemm_n + j];
+                double product = operand(kern, &t, form, p, i) * (double)b[p * kern->gemm_n + j];
                 want += product;
                 size += fabs(product);
             }
@@ -82,12 +86,14 @@ static void tiles_are_accurate(void **state)
         const ph_kern *kern = &isas[i].kern;
         for (size_t m = 1; m <= kern->gemm_m; m++) {
             for (size_t n = 1; n <= kern->gemm_n; n++) {
-                check_tile(kern, &rng, m, n, (m * 7 + n) % 40, false);
-                check_tile(kern, &rng, m, n, (m + n) % 3 * kern->gemm_n, true);
+                check_tile(kern, &rng, m, n, (m * 7 + n) % 40, COLUMNS);
+                check_tile(kern, &rng, m, n, (m * 7 + n) % 40, ROWS);
+                check_tile(kern, &rng, m, n, (m + n) % 3 * kern->gemm_n, PANELS);
             }
         }
         for (size_t k = 0; k <= 260; k++) {
-            check_tile(kern, &rng, kern->gemm_m, kern->gemm_n, k, false);
+            check_tile(kern, &rng, kern->gemm_m, kern->gemm_n, k, COLUMNS);
+            check_tile(kern, &rng, kern->gemm_m, kern->gemm_n, k, ROWS);
         }
     }
 }

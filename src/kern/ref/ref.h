@@ -6,6 +6,7 @@
 
 #define PH_REF_GEMM_M 4
 #define PH_REF_GEMM_N 8
+#define PH_REF_I8_N   8
 
 void ph_ref_tile(const ph_tile *t);
 void ph_ref_layernorm(float *y, const float *x, const float *weight, const float *bias, size_t n,
@@ -25,8 +26,12 @@ void ph_ref_quantize_x(int16_t *q, int8_t *q8, float *scale, int16_t *sums, cons
                        size_t n, size_t group);
 void ph_ref_few(const ph_few *f);
 
+void ph_ref_i8(const ph_i8_tile *t);
+void ph_ref_i8_quantize(uint8_t *q, float *scale, float *offset, const float *x, size_t n);
+
 void ph_ref_gemm(const ph_gemm_tile *t);
 void ph_ref_gemm_panels(const ph_gemm_tile *t);
+void ph_ref_gemm_rows(const ph_gemm_tile *t);
 void ph_ref_add_rows(float *sums, const float *src, size_t ld, size_t n, size_t k);
 void ph_ref_gelu_grad(float *d, float *x, size_t n);
 void ph_ref_layernorm_grad(const ph_layernorm_grad *g);

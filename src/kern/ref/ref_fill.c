@@ -22,6 +22,9 @@ void ph_kern_fill_ref(ph_kern *kern)
     kern->wide_columns = kern->wide_rows = 0;
     kern->quantize_x = ph_ref_quantize_x;
     kern->few = ph_ref_few;
+    kern->i8_n = PH_REF_I8_N;
+    kern->i8 = ph_ref_i8;
+    kern->i8_quantize = ph_ref_i8_quantize;
     kern->layernorm = ph_ref_layernorm;
     kern->gelu = ph_ref_gelu;
     kern->gelu_erf = ph_ref_gelu_erf;
@@ -39,6 +42,7 @@ void ph_kern_fill_ref(ph_kern *kern)
     kern->gemm_n = PH_REF_GEMM_N;
     kern->gemm = ph_ref_gemm;
     kern->gemm_panels = ph_ref_gemm_panels;
+    kern->gemm_rows = ph_ref_gemm_rows;
     kern->add_rows = ph_ref_add_rows;
     kern->gelu_grad = ph_ref_gelu_grad;
     kern->layernorm_grad = ph_ref_layernorm_grad;

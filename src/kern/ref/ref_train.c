@@ -38,6 +38,19 @@ void ph_ref_gemm_panels(const ph_gemm_tile *t)
     }
 }
 
+void ph_ref_gemm_rows(const ph_gemm_tile *t)
+{
+    for (size_t i = 0; i < t->m; i++) {
+        for (size_t j = 0; j < t->n; j++) {
+            float s = 0;
+            for (size_t p = 0; p < t->k; p++) {
+                s += t->a[i * t->panel + p] * t->b[p * PH_REF_GEMM_N + j];
+            }
+            finish(t, i, j, s);
+        }
+    }
+}
+
 void ph_ref_add_rows(float *sums, const float *src, size_t ld, size_t n, size_t k)
 {
     for (size_t j = 0; j < n; j++) {

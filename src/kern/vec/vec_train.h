@@ -189,6 +189,7 @@ static void vec_fill_train(ph_kern *kern)
     kern->gemm_n = VEC_GEMM_N;
     kern->gemm = vec_gemm;
     kern->gemm_panels = vec_gemm_panels;
+    kern->gemm_rows = vec_gemm_rows;
     kern->add_rows = vec_add_rows;
     kern->gelu_grad = vec_gelu_grad;
     kern->layernorm_grad = vec_layernorm_grad;

@@ -11,6 +11,7 @@ void ph_kern_fill_avx2(ph_kern *kern)
      */
     vec_fill(kern, "avx2", PH_DOT_BLOCK + 8);
     ph_avx2_fill_fast(kern);
+    ph_avx2_fill_int8(kern);
     ph_avx2_fill_dots_32(kern);
     ph_avx2_fill_dots_256(kern);
 }

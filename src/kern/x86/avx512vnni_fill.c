@@ -1,6 +1,7 @@
 /* The kernels that want AVX-512 with VNNI, into the table. */
 #include "kern/x86/avx512vnni_dots_256.h"
 #include "kern/x86/avx512vnni_dots_32.h"
+#include "kern/x86/avx512vnni_int8.h"
 #include "kern/x86/avx512vnni_panels.h"
 #include "kern/x86/avx512vnni_quantize_x.h"
 
@@ -21,4 +22,5 @@ void ph_kern_fill_avx512vnni(ph_kern *kern)
     kern->dots[PH_QUANT_IQ4_XS] = vnni_dots_iq4_xs;
     kern->quantize_x = vq_quantize_x;
     vp_fill(kern);
+    vi_fill(kern);
 }
