@@ -248,7 +248,8 @@ static phial_status make_memory(ph_encode_room *r, phial_error *err)
     size_t each = r->attn_stride + r->bench_stride / sizeof(float);
     if (r->attn_stride == 0 || !ph_mul_size(&floats, rows, row) ||
         !ph_mul_size(&more, each, threads) || !ph_add_size(&floats, floats, more) ||
-        !ph_add_size(&floats, floats, (2 * tall + 3 * PH_GEMM_M_MAX) * e + 4 * line) || floats > SIZE_MAX / 8) {
+        !ph_add_size(&floats, floats, (2 * tall + 3 * PH_GEMM_M_MAX) * e + 4 * line) ||
+        floats > SIZE_MAX / 8) {
         return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "working memory of %zu tokens", rows);
     }
     r->memory = ph_alloc_large(floats, sizeof *r->memory, err);
