@@ -18,18 +18,20 @@ static float *numbers(ph_rng *rng, size_t n)
 
 /* --- tiles ---------------------------------------------------------------------------------- */
 
-typedef enum form { COLUMNS, PANELS, ROWS } form;
+typedef enum operand_form { A_COLUMNS, A_PANELS, A_ROWS } operand_form;
 
 /* a(p, i) of each form */
-static double operand(const ph_kern *kern, const ph_gemm_tile *t, form form, size_t p, size_t i)
+static double operand(const ph_kern *kern, const ph_gemm_tile *t, operand_form form, size_t p,
+                      size_t i)
 {
     size_t w = kern->gemm_n;
-    return form == PANELS ? t->a[p / w * t->panel + i * w + p % w]
-           : form == ROWS ? t->a[i * t->panel + p]
-                          : t->a[p * kern->gemm_m + i];
+    return form == A_PANELS ? t->a[p / w * t->panel + i * w + p % w]
+           : form == A_ROWS ? t->a[i * t->panel + p]
+                            : t->a[p * kern->gemm_m + i];
 }
 
-static void check_tile(const ph_kern *kern, ph_rng *rng, size_t m, size_t n, size_t k, form form)
+static void check_tile(const ph_kern *kern, ph_rng *rng, size_t m, size_t n, size_t k,
+                       operand_form form)
 {
     size_t ldc = kern->gemm_n + 3, ld_from = kern->gemm_n + 1, bytes = kern->gemm_m * ldc * 4;
     check_guarded guard;
@@ -47,11 +49,11 @@ static void check_tile(const ph_kern *kern, ph_rng *rng, size_t m, size_t n, siz
                       .from = k % 3 == 0 ? from : NULL,
                       .ldc = ldc,
                       .ld_from = ld_from,
-                      .panel = form == ROWS ? k + 5 : (kern->gemm_m + 1) * kern->gemm_n,
+                      .panel = form == A_ROWS ? k + 5 : (kern->gemm_m + 1) * kern->gemm_n,
                       .m = m,
                       .n = n,
                       .k = k};
-    (form == PANELS ? kern->gemm_panels : form == ROWS ? kern->gemm_rows : kern->gemm)(&t);
+    (form == A_PANELS ? kern->gemm_panels : form == A_ROWS ? kern->gemm_rows : kern->gemm)(&t);
     for (size_t i = 0; i < kern->gemm_m; i++) {
         for (size_t j = 0; j < ldc; j++) {
             if (i >= m || j >= n) {
@@ -86,14 +88,14 @@ static void tiles_are_accurate(void **state)
         const ph_kern *kern = &isas[i].kern;
         for (size_t m = 1; m <= kern->gemm_m; m++) {
             for (size_t n = 1; n <= kern->gemm_n; n++) {
-                check_tile(kern, &rng, m, n, (m * 7 + n) % 40, COLUMNS);
-                check_tile(kern, &rng, m, n, (m * 7 + n) % 40, ROWS);
-                check_tile(kern, &rng, m, n, (m + n) % 3 * kern->gemm_n, PANELS);
+                check_tile(kern, &rng, m, n, (m * 7 + n) % 40, A_COLUMNS);
+                check_tile(kern, &rng, m, n, (m * 7 + n) % 40, A_ROWS);
+                check_tile(kern, &rng, m, n, (m + n) % 3 * kern->gemm_n, A_PANELS);
             }
         }
         for (size_t k = 0; k <= 260; k++) {
-            check_tile(kern, &rng, kern->gemm_m, kern->gemm_n, k, COLUMNS);
-            check_tile(kern, &rng, kern->gemm_m, kern->gemm_n, k, ROWS);
+            check_tile(kern, &rng, kern->gemm_m, kern->gemm_n, k, A_COLUMNS);
+            check_tile(kern, &rng, kern->gemm_m, kern->gemm_n, k, A_ROWS);
         }
     }
 }
