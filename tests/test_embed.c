@@ -305,8 +305,8 @@ static void bert_as_transformers(void **state)
 static void bert_fast_is_near(void **state)
 {
     (void)state;
-    bert_agrees(DATA "tiny-bert", PHIAL_MATH_FAST, 0.05);
-    bert_agrees(DATA "tiny-bert-odd", PHIAL_MATH_FAST, 0.05);
+    bert_agrees(DATA "tiny-bert", PHIAL_MATH_FAST, 0.1);
+    bert_agrees(DATA "tiny-bert-odd", PHIAL_MATH_FAST, 0.1);
 }
 
 static const char *const SENTENCES[] = {

@@ -87,12 +87,8 @@ static void attend(const full_run *run, const full_room *r, size_t row, size_t m
     const ph_attn_full *a = run->a;
     const ph_kern *kern = run->kern;
     size_t d = a->head_dim, w = kern->gemm_n, tall = kern->gemm_m;
-    ph_gemm_tile t = {.a = a->q + row * a->ld + head * d,
-                      .panel = a->ld,
-                      .ldc = w,
-                      .m = tall,
-                      .n = w,
-                      .k = d};
+    ph_gemm_tile t = {
+        .a = a->q + row * a->ld + head * d, .panel = a->ld, .ldc = w, .m = tall, .n = w, .k = d};
     for (size_t j = 0; j < r->padded; j += w) {
         t.c = r->s + j * tall;
         t.b = r->k + j * d;

@@ -14,7 +14,7 @@ typedef struct ph_attn_full {
     /* [rows][ld], n_head * head_dim of each are used; behind q's last row PH_GEMM_M_MAX more can be
      * read, whatever they are. */
     const float *q, *k, *v;
-    float *out;             /* [rows][ld_out] */
+    float *out; /* [rows][ld_out] */
     size_t ld, ld_out;
     size_t n_head, head_dim;
     const size_t *starts; /* [n_texts + 1] first row of each text */

@@ -42,8 +42,8 @@ ph_i8_mat ph_i8_lay_out(const ph_kern *kern, void *bytes, size_t n, size_t k, co
 {
     size_t columns = columns_of(kern, n), step = ph_align_up(columns, FLOATS);
     ph_i8_mat mat = {.w = bytes, .n = n, .k = k};
-    mat.d = (float *)(void *)((char *)bytes +
-                              ph_align_up(columns * ph_i8_padded(k), PH_CACHE_LINE));
+    mat.d =
+        (float *)(void *)((char *)bytes + ph_align_up(columns * ph_i8_padded(k), PH_CACHE_LINE));
     mat.bias = mat.d + step;
     mat.sums = mat.bias + step;
     if (bias != NULL) {

@@ -1,13 +1,13 @@
 /* Products in int8 with weights packed once, for models that send many rows through the same
  * weights (BERT). kern/fast.h is for weights in a file's own quantized format.
  *
- * A row of activations is cut into groups of PH_I8_GROUP depths (the last may be shorter), each whole
- * numbers q in 0 .. 127 with a scale and an offset, value = scale * q + offset: the offset is the
- * group's least number and the scale a 127th of its range. A row j of weights is whole numbers w in
- * -127 .. 127 with a scale d. With isum = sum of q * w and wsum = sum of w over a group, exact in
- * int32, a product is, over the groups in ascending order and beginning with +0,
- *   s = fma((float)isum, scale, fma(offset, (float)wsum, s)), and y = fma(s, d, bias) + from
- * on every instruction set: the bits are the same everywhere.
+ * A row of activations is cut into groups of PH_I8_GROUP depths (the last may be shorter), each
+ * whole numbers q in 0 .. 127 with a scale and an offset, value = scale * q + offset: the offset is
+ * the group's least number and the scale a 127th of its range. A row j of weights is whole numbers
+ * w in -127 .. 127 with a scale d. With isum = sum of q * w and wsum = sum of w over a group, exact
+ * in int32, a product is, over the groups in ascending order and beginning with +0, s =
+ * fma((float)isum, scale, fma(offset, (float)wsum, s)), and y = fma(s, d, bias) + from on every
+ * instruction set: the bits are the same everywhere.
  *
  * Vectors of 16 bits add up products of PH_I8_FOLD quads of depths before they are widened, 8 of
  * each column and lane. Since weights are known when they are packed, and q is never negative, what
@@ -38,7 +38,7 @@ typedef struct ph_i8_mat {
 
 /* Rows of activations. */
 typedef struct ph_i8_rows {
-    uint8_t *q; /* [m][ld], ld a multiple of PH_I8_UNIT; filled up to k padded */
+    uint8_t *q;            /* [m][ld], ld a multiple of PH_I8_UNIT; filled up to k padded */
     float *scale, *offset; /* [m][ld_f], by group */
     size_t ld, ld_f;
 } ph_i8_rows;

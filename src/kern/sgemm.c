@@ -316,36 +316,3 @@ void ph_sgemm_run(const ph_gemm_room *room, const ph_sgemm *g)
         } while (run.k0 < g->k);
     }
 }
-
-void ph_sgemm_rows(const ph_kern *kern, const ph_sgemm *g)
-{
-    size_t w = kern->gemm_n, tall = kern->gemm_m, n_padded = round_up(g->n, w), k0 = 0;
-    do {
-        size_t k = least(g->k - k0, PH_GEMM_DEPTH);
-        bool first = k0 == 0;
-        const float *from = first ? g->from : g->c, *b = g->b_packed + k0 * n_padded;
-        size_t ld_from = first ? g->ld_from : g->ldc, n_shares = (g->m + tall - 1) / tall;
-        for (size_t j = 0; j < g->n; j += w) {
-            for (size_t i = 0; i < g->m; i += tall) {
-                if (j + w < g->n) {
-                    prefetch_share(b + (j + w) * k, w * k, i / tall, n_shares);
-                }
-                ph_gemm_tile t = {
-                    .c = g->c + i * g->ldc + j,
-                    .a = g->a + i * g->lda + k0,
-                    .b = b + j * k,
-                    .bias = first && g->bias != NULL ? g->bias + j : NULL,
-                    .from = from != NULL ? from + i * ld_from + j : NULL,
-                    .ldc = g->ldc,
-                    .ld_from = ld_from,
-                    .panel = g->lda,
-                    .m = least(g->m - i, tall),
-                    .n = least(g->n - j, w),
-                    .k = k,
-                };
-                kern->gemm_rows(&t);
-            }
-        }
-        k0 += PH_GEMM_DEPTH;
-    } while (k0 < g->k);
-}

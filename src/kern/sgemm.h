@@ -65,11 +65,6 @@ void ph_gemm_room_close(ph_gemm_room *room);
 /* k = 0 gives bias + from. Cannot fail. */
 void ph_sgemm_run(const ph_gemm_room *room, const ph_sgemm *g);
 
-/* With b_packed, on the calling thread alone and without room: rows of A are read where they lie,
- * up to the next multiple of gemm_m of them, and may be anything finite behind m. No a_t, a_map,
- * after. Same bits as above in f32. */
-void ph_sgemm_rows(const ph_kern *kern, const ph_sgemm *g);
-
 /* B packed once, for products with the same weights again and again: k x n numbers, zeroed first.
  * Column j is row j of weights stored [n][k]. */
 size_t ph_gemm_packed_floats(const ph_kern *kern, size_t n, size_t k); /* 0: too many */

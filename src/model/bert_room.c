@@ -200,11 +200,6 @@ static phial_status make_q8(ph_encode_room *r, float *rows, phial_error *err)
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
-size_t ph_bert_block_max(const ph_kern *kern)
-{
-    return (PH_BERT_BLOCK + kern->gemm_m - 1) / kern->gemm_m * kern->gemm_m;
-}
-
 static size_t ld_q_of(const ph_hparams *hp)
 {
     return ph_i8_padded(hp->n_ff > hp->n_embd ? hp->n_ff : hp->n_embd);
@@ -213,10 +208,10 @@ static size_t ld_q_of(const ph_hparams *hp)
 ph_bert_bench ph_bert_bench_of(const ph_encode_room *r, int thread)
 {
     const ph_hparams *hp = &r->model->hp;
-    size_t block = ph_bert_block_max(r->kern), ld = ld_q_of(hp);
+    size_t block = PH_BERT_BLOCK, ld = ld_q_of(hp);
     unsigned char *at = r->benches + (size_t)thread * r->bench_stride;
     ph_bert_bench b = {.ff = (float *)(void *)at, .x = {.ld = ld, .ld_f = ph_i8_groups(ld)}};
-    at += ph_align_up((block + r->kern->gemm_m) * hp->n_ff * sizeof(float), PH_CACHE_LINE);
+    at += ph_align_up(block * hp->n_ff * sizeof(float), PH_CACHE_LINE);
     b.x.q = at;
     at += ph_align_up(block * ld, PH_CACHE_LINE);
     b.x.scale = (float *)(void *)at;
@@ -227,10 +222,10 @@ ph_bert_bench ph_bert_bench_of(const ph_encode_room *r, int thread)
 static size_t bench_bytes(const ph_encode_room *r)
 {
     const ph_hparams *hp = &r->model->hp;
-    size_t block = ph_bert_block_max(r->kern);
-    return r->math == PH_BERT_AS_IS
+    size_t block = PH_BERT_BLOCK;
+    return r->math != PH_BERT_INT8
                ? 0
-               : ph_align_up((block + r->kern->gemm_m) * hp->n_ff * sizeof(float), PH_CACHE_LINE) +
+               : ph_align_up(block * hp->n_ff * sizeof(float), PH_CACHE_LINE) +
                      ph_align_up(block * ld_q_of(hp), PH_CACHE_LINE) +
                      ph_align_up(2 * block * ph_i8_groups(ld_q_of(hp)) * sizeof(float),
                                  PH_CACHE_LINE);
@@ -244,11 +239,12 @@ static phial_status make_memory(ph_encode_room *r, phial_error *err)
     size_t e = hp->n_embd, tall = r->kern->gemm_m;
     r->attn_stride = ph_attn_full_floats(r->kern, r->limits.n_longest, hp->head_dim);
     r->bench_stride = bench_bytes(r);
-    size_t row = 5 * e + (r->math == PH_BERT_AS_IS ? hp->n_ff : 0);
+    size_t row = 5 * e + (r->math != PH_BERT_INT8 ? hp->n_ff : 0);
     size_t each = r->attn_stride + r->bench_stride / sizeof(float);
     if (r->attn_stride == 0 || !ph_mul_size(&floats, rows, row) ||
         !ph_mul_size(&more, each, threads) || !ph_add_size(&floats, floats, more) ||
-        !ph_add_size(&floats, floats, (2 * tall + 3 * PH_GEMM_M_MAX) * e + 4 * line) || floats > SIZE_MAX / 8) {
+        !ph_add_size(&floats, floats, (2 * tall + 3 * PH_GEMM_M_MAX) * e + 4 * line) ||
+        floats > SIZE_MAX / 8) {
         return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "working memory of %zu tokens", rows);
     }
     r->memory = ph_alloc_large(floats, sizeof *r->memory, err);
@@ -261,7 +257,7 @@ static phial_status make_memory(ph_encode_room *r, phial_error *err)
     r->qkv = r->x + ph_align_up((rows + tall) * e, line);
     r->attn = r->qkv + ph_align_up(3 * (rows + PH_GEMM_M_MAX) * e, line);
     r->ff = r->attn + ph_align_up((rows + tall) * e, line);
-    r->attn_room = r->ff + (r->math == PH_BERT_AS_IS ? ph_align_up(rows * hp->n_ff, line) : 0);
+    r->attn_room = r->ff + (r->math != PH_BERT_INT8 ? ph_align_up(rows * hp->n_ff, line) : 0);
     r->benches = (unsigned char *)(r->attn_room + threads * r->attn_stride);
     /* A tile reads whole rows behind the last one. */
     memset(r->x, 0, (rows + tall) * e * sizeof *r->x);
@@ -277,6 +273,7 @@ void ph_bert_room_free(ph_encode_room *r)
         return;
     }
     ph_work_close(&r->work);
+    ph_gemm_room_close(&r->gemm);
     ph_free(r->layers);
     ph_free(r->weights);
     ph_free(r->memory);
@@ -309,6 +306,8 @@ phial_status ph_bert_room_new(ph_encode_room **out, const phial_model *model, co
     }
     if (status == PHIAL_OK && r->math == PH_BERT_AS_IS) {
         status = ph_work_make_fast(&r->work, limits->n_rows, widest, err);
+    } else if (status == PHIAL_OK && r->math == PH_BERT_EXACT) {
+        status = ph_gemm_room_open(&r->gemm, kern, pool, false, 0, err);
     }
     if (status == PHIAL_OK) {
         status = make_memory(r, err);

@@ -4,6 +4,7 @@
 
 #include "kern/int8.h"
 #include "kern/matmul.h"
+#include "kern/sgemm.h"
 #include "model/bert_weights.h"
 
 /* How products are computed. */
@@ -29,10 +30,10 @@ typedef struct ph_bert_room_layer {
     ph_mat q, k, v, out, up, down; /* as they lie */
 } ph_bert_room_layer;
 
-/* A thread's own. */
+/* A thread's own, int8. */
 typedef struct ph_bert_bench {
-    float *ff;    /* [block + gemm_m][n_ff] */
-    ph_i8_rows x; /* [block], int8 */
+    float *ff;    /* [block][n_ff] */
+    ph_i8_rows x; /* [block] */
 } ph_bert_bench;
 
 struct ph_encode_room {
@@ -42,13 +43,14 @@ struct ph_encode_room {
     ph_encode_limits limits;
     ph_bert_math math;
     ph_work work;               /* as they lie */
+    ph_gemm_room gemm;          /* exact */
     ph_bert_room_layer *layers; /* owned */
     void *weights;              /* owned: packed, or made Q8_0 */
     float *memory;              /* owned; what follows lies in it */
-    float *x;                   /* [n_rows + gemm_m][n_embd] */
+    float *x;                   /* [n_rows][n_embd] */
     float *qkv;                 /* [n_rows + PH_GEMM_M_MAX][3 * n_embd] */
-    float *attn;                /* [n_rows + gemm_m][n_embd] */
-    float *ff;                  /* [n_rows][n_ff], as they lie */
+    float *attn;                /* [n_rows][n_embd] */
+    float *ff;                  /* [n_rows][n_ff], not int8 */
     float *attn_room;           /* for each thread */
     unsigned char *benches;     /* for each thread */
     size_t attn_stride, bench_stride;
@@ -60,7 +62,6 @@ struct ph_encode_room {
  * cache. */
 #define PH_BERT_BLOCK 48
 
-size_t ph_bert_block_max(const ph_kern *kern); /* PH_BERT_BLOCK in whole tiles */
 ph_bert_bench ph_bert_bench_of(const ph_encode_room *room, int thread);
 
 phial_status ph_bert_room_new(ph_encode_room **out, const phial_model *model, const ph_kern *kern,

@@ -1,9 +1,10 @@
 /* A pass of a BERT.
  *
- * Exact and int8: a batch is cut into blocks of rows. A thread takes a block from the attention's
+ * Int8: a batch is cut into blocks of rows. A thread takes a block from the attention's
  * output of one layer to the queries, keys and values of the next, with all that lies between in
  * its second-level cache; then the threads share out the attention of the layer, head by head. So
- * they meet twice a layer. Quantized weights as they lie: product by product.
+ * they meet twice a layer. Exact, and quantized weights as they lie: product by
+ * product.
  */
 #include <math.h>
 #include <string.h>
@@ -78,40 +79,19 @@ typedef struct stage {
     size_t n, block;
 } stage;
 
-/* y [m][columns] = a W + bias (+ from), in either arithmetic; a: [m][depth] f32. */
-static void multiply(const ph_encode_room *r, const ph_bert_bench *bench, size_t layer,
-                     ph_bert_product p, const float *a, float *y, bool add, size_t m)
+/* y [m][columns] = a W + bias (+ y); a: [m][depth] f32. */
+static void multiply(const ph_encode_room *r, const ph_bert_bench *bench, const ph_i8_mat *mat,
+                     const float *a, float *y, bool add, size_t m)
 {
-    const ph_hparams *hp = &r->model->hp;
-    const ph_bert_room_layer *l = &r->layers[layer];
-    const bert_layer *w = weights_of(r, layer);
-    size_t k = p == PH_BERT_DOWN ? hp->n_ff : hp->n_embd;
-    size_t n = p == PH_BERT_QKV ? 3 * (size_t)hp->n_embd : p == PH_BERT_UP ? hp->n_ff : hp->n_embd;
-    if (r->math == PH_BERT_INT8) {
-        const ph_i8_product product = {.mat = &l->int8[p],
-                                       .x = &bench->x,
-                                       .y = y,
-                                       .from = add ? y : NULL,
-                                       .ldy = n,
-                                       .ld_from = n,
-                                       .m = m};
-        ph_i8_quantize(r->kern, &bench->x, a, k, m, k);
-        ph_i8_multiply(r->kern, &product);
-        return;
-    }
-    const float *const biases[] = {l->qkv_bias, w->out.bias, w->up.bias, w->down.bias};
-    const ph_sgemm g = {.a = a,
-                        .b_packed = l->panels[p],
-                        .c = y,
-                        .m = m,
-                        .n = n,
-                        .k = k,
-                        .lda = k,
-                        .ldc = n,
-                        .bias = biases[p],
-                        .from = add ? y : NULL,
-                        .ld_from = n};
-    ph_sgemm_rows(r->kern, &g);
+    const ph_i8_product product = {.mat = mat,
+                                   .x = &bench->x,
+                                   .y = y,
+                                   .from = add ? y : NULL,
+                                   .ldy = mat->n,
+                                   .ld_from = mat->n,
+                                   .m = m};
+    ph_i8_quantize(r->kern, &bench->x, a, mat->k, m, mat->k);
+    ph_i8_multiply(r->kern, &product);
 }
 
 static void finish_rows(const ph_encode_room *r, const ph_bert_bench *bench, size_t layer,
@@ -119,12 +99,13 @@ static void finish_rows(const ph_encode_room *r, const ph_bert_bench *bench, siz
 {
     const ph_hparams *hp = &r->model->hp;
     const bert_layer *w = weights_of(r, layer);
+    const ph_i8_mat *mats = r->layers[layer].int8;
     size_t at = row * hp->n_embd;
-    multiply(r, bench, layer, PH_BERT_OUT, r->attn + at, r->x + at, true, m);
+    multiply(r, bench, &mats[PH_BERT_OUT], r->attn + at, r->x + at, true, m);
     norm_rows(r, &w->attn_norm, row, m);
-    multiply(r, bench, layer, PH_BERT_UP, r->x + at, bench->ff, false, m);
+    multiply(r, bench, &mats[PH_BERT_UP], r->x + at, bench->ff, false, m);
     (hp->gelu_erf ? r->kern->gelu_erf : r->kern->gelu)(bench->ff, bench->ff, m * hp->n_ff);
-    multiply(r, bench, layer, PH_BERT_DOWN, bench->ff, r->x + at, true, m);
+    multiply(r, bench, &mats[PH_BERT_DOWN], bench->ff, r->x + at, true, m);
     norm_rows(r, &w->out_norm, row, m);
 }
 
@@ -143,7 +124,7 @@ static void run_stage(void *arg, int thread, int n_threads)
             finish_rows(r, &bench, s->layer - 1, row, m);
         }
         if (s->layer < hp->n_layer) {
-            multiply(r, &bench, s->layer, PH_BERT_QKV, r->x + row * hp->n_embd,
+            multiply(r, &bench, &r->layers[s->layer].int8[PH_BERT_QKV], r->x + row * hp->n_embd,
                      r->qkv + 3 * row * hp->n_embd, false, m);
         }
     }
@@ -152,11 +133,11 @@ static void run_stage(void *arg, int thread, int n_threads)
 /* Whole tiles; small enough that every thread gets some, and that they finish together. */
 static size_t block_of(const ph_encode_room *r, size_t n)
 {
-    size_t threads = (size_t)ph_pool_threads(r->pool), tall = r->kern->gemm_m;
+    const size_t tall = 6;
+    size_t threads = (size_t)ph_pool_threads(r->pool);
     size_t shares = threads == 1 ? 1 : n < 8 * PH_BERT_BLOCK ? threads : 4 * threads;
     size_t block = ((n + shares - 1) / shares + tall - 1) / tall * tall;
-    size_t most = ph_bert_block_max(r->kern);
-    return block < most ? block : most;
+    return block < PH_BERT_BLOCK ? block : PH_BERT_BLOCK;
 }
 
 static void rows_stage(const ph_encode_room *r, uint32_t layer, size_t n)
@@ -238,6 +219,74 @@ static void finish(const ph_encode_room *r, size_t layer, size_t n)
     ph_pool_run(r->pool, change_rows, &job);
 }
 
+/* --- exact ------------------------------------------------------------------------------------ */
+
+static void after_rows(void *user, size_t row, size_t n_rows, size_t col, size_t n_cols)
+{
+    const row_job *job = user;
+    (void)col;
+    (void)n_cols;
+    norm_rows(job->room, job->norm, row, n_rows);
+}
+
+static void project_exact(const ph_encode_room *r, size_t layer, size_t n)
+{
+    size_t e = r->model->hp.n_embd;
+    const ph_bert_room_layer *l = &r->layers[layer];
+    const ph_sgemm g = {.a = r->x,
+                        .b_packed = l->panels[PH_BERT_QKV],
+                        .c = r->qkv,
+                        .m = n,
+                        .n = 3 * e,
+                        .k = e,
+                        .lda = e,
+                        .ldc = 3 * e,
+                        .bias = l->qkv_bias};
+    ph_sgemm_run(&r->gemm, &g);
+}
+
+/* From the attention's output to the layer's, n rows. Bias, residual and LayerNorm are done by the
+ * product that makes a row, gelu by the one that reads it. */
+static void finish_exact(const ph_encode_room *r, size_t layer, size_t n)
+{
+    const ph_hparams *hp = &r->model->hp;
+    const bert_layer *w = weights_of(r, layer);
+    const float *const *panels = r->layers[layer].panels;
+    size_t e = hp->n_embd;
+    row_job first = {.room = r, .norm = &w->attn_norm}, last = {.room = r, .norm = &w->out_norm};
+    ph_sgemm to_x = {.a = r->attn,
+                     .b_packed = panels[PH_BERT_OUT],
+                     .c = r->x,
+                     .m = n,
+                     .n = e,
+                     .k = e,
+                     .lda = e,
+                     .ldc = e,
+                     .bias = w->out.bias,
+                     .from = r->x,
+                     .ld_from = e,
+                     .after = after_rows,
+                     .user = &first};
+    const ph_sgemm up = {.a = r->x,
+                         .b_packed = panels[PH_BERT_UP],
+                         .c = r->ff,
+                         .m = n,
+                         .n = hp->n_ff,
+                         .k = e,
+                         .lda = e,
+                         .ldc = hp->n_ff,
+                         .bias = w->up.bias};
+    ph_sgemm_run(&r->gemm, &to_x);
+    ph_sgemm_run(&r->gemm, &up);
+    to_x.a = r->ff;
+    to_x.b_packed = panels[PH_BERT_DOWN];
+    to_x.k = to_x.lda = hp->n_ff;
+    to_x.bias = w->down.bias;
+    to_x.a_map = hp->gelu_erf ? r->kern->gelu_erf : r->kern->gelu;
+    to_x.user = &last;
+    ph_sgemm_run(&r->gemm, &to_x);
+}
+
 /* --- all of it -------------------------------------------------------------------------------- */
 
 /* The first rows of the texts come together at the beginning. */
@@ -267,7 +316,7 @@ static phial_status run(ph_encode_room *r, const ph_encode_batch *batch, const f
                         phial_error *err)
 {
     const ph_hparams *hp = &r->model->hp;
-    bool blocks = r->math != PH_BERT_AS_IS;
+    bool blocks = r->math == PH_BERT_INT8, exact = r->math == PH_BERT_EXACT;
     place_rows(r, batch);
     if (blocks) {
         rows_stage(r, 0, batch->n_rows);
@@ -281,7 +330,9 @@ static phial_status run(ph_encode_room *r, const ph_encode_batch *batch, const f
         }
         bool gather = batch->first_only && i + 1 == hp->n_layer;
         size_t n = gather ? batch->n_texts : batch->n_rows;
-        if (!blocks) {
+        if (exact) {
+            project_exact(r, i, batch->n_rows);
+        } else if (!blocks) {
             project(r, i, batch->n_rows);
         }
         attend(r, batch, gather);
@@ -290,6 +341,8 @@ static phial_status run(ph_encode_room *r, const ph_encode_batch *batch, const f
         }
         if (blocks) {
             rows_stage(r, i + 1, n);
+        } else if (exact) {
+            finish_exact(r, i, n);
         } else {
             finish(r, i, n);
         }

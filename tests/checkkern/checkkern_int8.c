@@ -70,7 +70,8 @@ static void check_product(const ph_kern *kern, ph_rng *rng, size_t m, size_t n, 
         ph_i8_pack_row(kern, &mat, j, w + j * k);
         check_packed(kern, &mat, j, w + j * k);
     }
-    const ph_i8_rows rows = {.q = q, .scale = factors, .offset = factors + m * ld_f, .ld = ldq, .ld_f = ld_f};
+    const ph_i8_rows rows = {
+        .q = q, .scale = factors, .offset = factors + m * ld_f, .ld = ldq, .ld_f = ld_f};
     ph_i8_quantize(kern, &rows, x, ldx, m, k);
     for (size_t i = 0; i < m && k % 3 == 0; i++) { /* as large as they may be */
         memset(q + i * ldq, PH_I8_MAX, k);

@@ -18,10 +18,10 @@ static float *numbers(ph_rng *rng, size_t n)
 
 /* --- tiles ---------------------------------------------------------------------------------- */
 
-typedef enum tile_form { A_COLUMNS, A_PANELS, A_ROWS } tile_form;
+typedef enum operand_form { A_COLUMNS, A_PANELS, A_ROWS } operand_form;
 
 /* a(p, i) of each form */
-static double operand(const ph_kern *kern, const ph_gemm_tile *t, tile_form form, size_t p,
+static double operand(const ph_kern *kern, const ph_gemm_tile *t, operand_form form, size_t p,
                       size_t i)
 {
     size_t w = kern->gemm_n;
@@ -31,7 +31,7 @@ static double operand(const ph_kern *kern, const ph_gemm_tile *t, tile_form form
 }
 
 static void check_tile(const ph_kern *kern, ph_rng *rng, size_t m, size_t n, size_t k,
-                       tile_form form)
+                       operand_form form)
 {
     size_t ldc = kern->gemm_n + 3, ld_from = kern->gemm_n + 1, bytes = kern->gemm_m * ldc * 4;
     check_guarded guard;

@@ -25,14 +25,6 @@
 #define VEC_UNROLL_SOME _Pragma("GCC unroll 8")
 #endif
 
-/* A sum that stays in its register, computed in the order in which it is written: gcc, left to
- * order many of them, throws some into memory. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(PH_EMULATE_AVX512)
-#define VEC_PIN(sum) __asm__ volatile("" : "+v"(sum))
-#else
-#define VEC_PIN(sum) ((void)(sum))
-#endif
-
 /* Lane l + lane l + 8 where a vector holds fewer, and so on, down to one vector. */
 VEC_INLINE vf vf_fold(const vf parts[VEC_PARTS])
 {

@@ -51,6 +51,30 @@ static void vec_gemm(const ph_gemm_tile *t)
     gemm_finish(t, sums);
 }
 
+/* sums += number * row, two vectors. As assembly where the compiler, left to order many of them,
+ * throws sums into memory and loads rows again and again. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(PH_EMULATE_AVX512)
+#define VEC_ROW_FMA(sums, number, row)                                                             \
+    do {                                                                                           \
+        vf all_;                                                                                   \
+        __asm__("vbroadcastss %[n], %[all]\n\t"                                                    \
+                "vfmadd231ps %[all], %[b0], %[s0]\n\t"                                             \
+                "vfmadd231ps %[all], %[b1], %[s1]"                                                 \
+                : [s0] "+v"((sums)[0]), [s1] "+v"((sums)[1]), [all] "=&v"(all_)                    \
+                : [n] "m"(number), [b0] "v"((row)[0]), [b1] "v"((row)[1]));                        \
+    } while (0)
+_Static_assert(VEC_GEMM_VECS == 2, "as many as the assembly has");
+#else
+#define VEC_ROW_FMA(sums, number, row)                                                             \
+    do {                                                                                           \
+        vf all_ = vf_set1(number);                                                                 \
+        VEC_UNROLL                                                                                 \
+        for (int v_ = 0; v_ < VEC_GEMM_VECS; v_++) {                                               \
+            (sums)[v_] = vf_fma(all_, (row)[v_], (sums)[v_]);                                      \
+        }                                                                                          \
+    } while (0)
+#endif
+
 /* The same with rows as they lie: each third row has a pointer, the others are reached from it. */
 VEC_INLINE void gemm_row_step(vf sums[VEC_GEMM_M][VEC_GEMM_VECS],
                               const float *const a[VEC_GEMM_M / 3], size_t ld, int i,
@@ -63,12 +87,20 @@ VEC_INLINE void gemm_row_step(vf sums[VEC_GEMM_M][VEC_GEMM_VECS],
     }
     VEC_UNROLL
     for (int r = 0; r < VEC_GEMM_M; r++) {
-        vf x = vf_set1(a[r / 3][(size_t)(r % 3) * ld + (size_t)i]);
-        VEC_UNROLL
-        for (int v = 0; v < VEC_GEMM_VECS; v++) {
-            sums[r][v] = vf_fma(x, row[v], sums[r][v]);
-            VEC_PIN(sums[r][v]);
-        }
+        VEC_ROW_FMA(sums[r], a[r / 3][(size_t)(r % 3) * ld + (size_t)i], row);
+    }
+}
+
+/* Asks for the rows behind the tile, which come next: they lie in pieces, which the hardware does
+ * not see coming. A line of each in four calls, at depth p. */
+VEC_INLINE void gemm_ask_rows(const ph_gemm_tile *t, size_t p)
+{
+    enum { EACH = (VEC_GEMM_M + 3) / 4, LINE = 16 };
+    const char *next = (const char *)(t->a + VEC_GEMM_M * t->panel);
+    size_t row = p / 4 % 4 * EACH, at = p / LINE * LINE * sizeof(float);
+    VEC_UNROLL
+    for (size_t e = 0; e < EACH; e++) {
+        __builtin_prefetch(next + (row + e) * t->panel * sizeof(float) + at);
     }
 }
 
@@ -83,6 +115,7 @@ static void vec_gemm_rows(const ph_gemm_tile *t)
     }
     size_t k = t->k;
     for (; k >= 4; k -= 4, b += 4 * VEC_GEMM_N) {
+        gemm_ask_rows(t, t->k - k);
         VEC_UNROLL
         for (int i = 0; i < 4; i++) {
             gemm_row_step(sums, a, t->panel, i, b + i * VEC_GEMM_N);

@@ -17,18 +17,19 @@
 #define ROWS   3
 #define VECS   3
 #define N      (8 * VECS)
-#define DEPTH  512 /* 12 KiB of a panel */
+#define DEPTH  256 /* 6 KiB of a panel and 12 KiB of 48 rows: the first-level cache */
 #define BLOCK  64  /* rows whose sums wait */
 
-#define PRODUCTS(at, to)       "vpmaddubsw " #at "(%[w]), %[a], %[" #to "]\n\t"
-#define QUAD_BEGINS            "vpbroadcastd (%[q]), %[a]\n\t"                                        \
-                               PRODUCTS(0, t0) PRODUCTS(32, t1) PRODUCTS(64, t2)
-#define ADD_PRODUCTS(at, to)   PRODUCTS(at, p) "vpaddw %[p], %[" #to "], %[" #to "]\n\t"
+#define PRODUCTS(at, to) "vpmaddubsw " #at "(%[w]), %[a], %[" #to "]\n\t"
+#define QUAD_BEGINS                                                                                \
+    "vpbroadcastd (%[q]), %[a]\n\t" PRODUCTS(0, t0) PRODUCTS(32, t1) PRODUCTS(64, t2)
+#define ADD_PRODUCTS(at, to) PRODUCTS(at, p) "vpaddw %[p], %[" #to "], %[" #to "]\n\t"
 #define QUAD(depth, at, at1, at2)                                                                  \
     "vpbroadcastd " #depth "(%[q]), %[a]\n\t" ADD_PRODUCTS(at, t0) ADD_PRODUCTS(at1, t1)           \
         ADD_PRODUCTS(at2, t2)
 #define WIDEN(from, to)                                                                            \
-    "vpmaddwd %[ones], %[" #from "], %[" #from "]\n\tvpaddd %[" #from "], %[" #to "], %[" #to "]\n\t"
+    "vpmaddwd %[ones], %[" #from "], %[" #from "]\n\tvpaddd %[" #from "], %[" #to "], %[" #to      \
+    "]\n\t"
 
 /* sums += products of PH_I8_UNIT depths of a row. As assembly: the compiler, left to order this by
  * itself, throws the sums of the loop into memory. */
@@ -40,7 +41,7 @@ INLINE void add_unit(__m256i sums[VECS], const uint8_t *q, const int8_t *w, __m2
             : [s0] "+x"(sums[0]), [s1] "+x"(sums[1]), [s2] "+x"(sums[2]), [a] "=&x"(a),
               [p] "=&x"(p), [t0] "=&x"(t0), [t1] "=&x"(t1), [t2] "=&x"(t2)
             : [q] "r"(q), [w] "r"(w), [ones] "x"(ones), "m"(*(const uint8_t(*)[PH_I8_UNIT])q),
-              "m"(*(const int8_t(*)[PH_I8_UNIT * N])w));
+              "m"(*(const int8_t(*)[PH_I8_UNIT * N]) w));
 }
 
 _Static_assert(PH_I8_FOLD == 4 && VECS == 3, "as many as add_unit() has");
@@ -62,6 +63,12 @@ INLINE void sum_up(__m256i sums[ROWS][VECS], const uint8_t *q, size_t ldq, const
 #pragma GCC unroll 3
         for (int i = 0; i < m; i++) {
             add_unit(sums[i], q + (size_t)i * ldq + p, w, ones);
+        }
+        if (p % PH_CACHE_LINE == 0) { /* the next rows, which the hardware does not see coming */
+#pragma GCC unroll 3
+            for (int i = 0; i < m; i++) {
+                _mm_prefetch((const char *)(q + (size_t)(m + i) * ldq + p), _MM_HINT_T0);
+            }
         }
     }
 }
@@ -227,7 +234,8 @@ static void quantize(uint8_t *q, float *scale, float *offset, const float *x, si
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     for (i = 0; i + 32 <= n; i += 32) {
         __m256i a = _mm256_packs_epi32(round_8(x + i, from, by), round_8(x + i + 8, from, by));
-        __m256i b = _mm256_packs_epi32(round_8(x + i + 16, from, by), round_8(x + i + 24, from, by));
+        __m256i b =
+            _mm256_packs_epi32(round_8(x + i + 16, from, by), round_8(x + i + 24, from, by));
         __m256i all = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), order);
         _mm256_storeu_si256((__m256i *)(void *)(q + i), all);
     }
