@@ -1,6 +1,6 @@
 #!/bin/sh
-# Very many small files, and one very large one, through phial index: time, memory, and what a second
-# run costs.
+# Very many small files, and one very large one, through phial index: time, memory, an interruption
+# (SIGINT, as Ctrl-C sends it, after 20 seconds) with a check behind it, and what a second run costs.
 #
 #   bench/index_many.sh PHIAL FOLDER [FILES [MEGABYTES]]
 #
@@ -30,7 +30,11 @@ awk -v n="$files" -v folder="$folder" 'BEGIN {
         close(file)
     }
 }'
-measured "$files files" "$phial" index "$folder/many.phial" "$folder/many"
+measured "$files files, interrupted" timeout --signal=INT --preserve-status 20 \
+    "$phial" index "$folder/many.phial" "$folder/many" || echo "exit code $?"
+ls "$folder" | grep 'phial-' && echo "left lying: a journal"
+measured "check" "$phial" collection check "$folder/many.phial"
+measured "$files files, the rest" "$phial" index "$folder/many.phial" "$folder/many"
 measured "again" "$phial" index "$folder/many.phial" "$folder/many"
 measured "again, --quick" "$phial" index "$folder/many.phial" "$folder/many" --quick
 measured "check" "$phial" collection check "$folder/many.phial"

@@ -1,5 +1,6 @@
 /* `phial index` as a person uses it: stopped in the middle, asked for passwords, on names of any
- * bytes and links that go round in circles.
+ * bytes and links that go round in circles, on disks that are full or cannot be written to, on all
+ * of the test data.
  * labels: slow
  */
 #include <setjmp.h>
@@ -7,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -212,12 +214,89 @@ static void test_links(void **state)
     assert_non_null(strstr(r->out, "loop/self"));
 }
 
+/* --- disks --- */
+
+static void need_mounts(void)
+{
+    if (cli_run("unshare -rm mount -t tmpfs -o size=64k none $D 2>/dev/null")->code != 0) {
+        print_message("skipped: no file system can be mounted here, not even in a namespace\n");
+        skip();
+    }
+}
+
+/* A disk that can only be read: searching and checking do, writing is one sentence. */
+static void test_read_only_disk(void **state)
+{
+    (void)state;
+    need_mounts();
+    const cli_result *r = cli_run(
+        "mkdir $D/ro && cd $D/ro && echo 'Rivers and ships.' >a.txt && echo Bridges. >$D/b.txt && "
+        "$PHIAL index c.phial a.txt && md5sum c.phial >$D/sum && unshare -rm sh -c 'mount --bind "
+        "$D/ro $D/ro && mount -o remount,bind,ro $D/ro && cd $D/ro && $PHIAL search c.phial rivers "
+        "-k 1 && $PHIAL collection check c.phial && if $PHIAL index c.phial $D/b.txt; then exit 9; "
+        "fi; if $PHIAL index new.phial a.txt; then exit 9; fi; true' && ls && md5sum -c $D/sum");
+    assert_int_equal(r->code, 0);
+    assert_non_null(strstr(r->out, "Rivers and ships."));
+    assert_non_null(strstr(r->out, "0 damaged"));
+    assert_non_null(strstr(r->out, "a.txt\nc.phial\nc.phial: OK\n"));
+    assert_non_null(strstr(r->err, "phial: c.phial: cannot be written to\n"));
+    assert_non_null(strstr(r->err, "phial: new.phial: "));
+}
+
+/* A disk that is full before the end: what was committed stays, nothing lies about. */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    need_mounts();
+    put_records();
+    const cli_result *r = cli_run(
+        "mkdir $D/full && unshare -rm sh -c 'mount -t tmpfs -o size=600k none $D/full && $PHIAL "
+        "index $D/full/c.phial --jsonl $D/many.jsonl; [ $? -eq 1 ] && ls $D/full && $PHIAL "
+        "collection check $D/full/c.phial --json'");
+    assert_int_equal(r->code, 0);
+    assert_non_null(strstr(r->err, "the disk is full"));
+    assert_int_equal(strncmp(r->out, "c.phial\n{", 9), 0);
+    assert_in_range(number_of(r->out, "documents"), 1, RECORDS - 1);
+    assert_int_equal(number_of(r->out, "damaged"), 0);
+}
+
+/* --- everybody's documents --- */
+
+/* Each file of the test data is indexed or named with a reason. */
+static void test_samples(void **state)
+{
+    (void)state;
+    char line[1000];
+    const char *pdf = ph_testdata("pdf");
+    if (!pdf || access(PHIAL_BUILD_DIR "/phial-pdf", X_OK) != 0)
+        skip();
+    snprintf(line, sizeof line, "ln -s %s $D/samples-pdf", pdf);
+    assert_int_equal(cli_run(line)->code, 0);
+    const char *docs = ph_testdata("docs");
+    assert_non_null(docs);
+    snprintf(line, sizeof line, "ln -s %s $D/samples-docs && find -L $D/samples-* -type f | wc -l",
+             docs);
+    uint64_t n_files = strtoull(cli_run(line)->out, NULL, 10);
+    const cli_result *r =
+        cli_run("$PHIAL index $D/samples.phial $D/samples-pdf $D/samples-docs --json");
+    uint64_t n_failed = 0;
+    for (const char *at = r->out; (at = strstr(at, "\"reason\":\"")) != NULL; at += 10) {
+        assert_int_not_equal(at[10], '"');
+        n_failed++;
+    }
+    assert_true(n_files > 30);
+    assert_int_equal(number_of(r->out, "indexed") + n_failed, n_files);
+    assert_int_equal(cli_run("$PHIAL collection check $D/samples.phial")->code, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_interrupted),   cmocka_unit_test(test_interrupted_helper),
-        cmocka_unit_test(test_password_file), cmocka_unit_test(test_password_asked),
-        cmocka_unit_test(test_names),         cmocka_unit_test(test_links),
+        cmocka_unit_test(test_interrupted),    cmocka_unit_test(test_interrupted_helper),
+        cmocka_unit_test(test_password_file),  cmocka_unit_test(test_password_asked),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_links),
+        cmocka_unit_test(test_read_only_disk), cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_samples),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

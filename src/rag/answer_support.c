@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "rag/answer_kind.h"
 #include "rag/answer_words.h"
 #include "rag/sentence.h"
 
@@ -28,6 +29,8 @@
 #define AROUND_SHARE 0.5
 #define SHORT_LOSS   0.6
 #define SHORT_WORDS  3.0
+/* Words of an answer that has to be of the kind that was asked for. */
+#define KIND_WORDS   12
 
 typedef struct set {
     uint64_t bits[SETS];
@@ -51,6 +54,7 @@ struct ph_support {
     uint64_t asked[64]; /* keys of the question's words that say something */
     double asked_weight[64], asked_all;
     size_t n_asked;
+    ph_answer_kind kind;
 };
 
 /* The words of the answer's sentence. */
@@ -85,6 +89,7 @@ void ph_support_clear(ph_support *s)
 {
     s->words.n = s->n_lines = s->n_passages = s->n_asked = 0;
     s->asked_all = 0;
+    s->kind = PH_ANSWER_ANY;
 }
 
 static void has(set *s, size_t i)
@@ -117,6 +122,7 @@ static size_t asked_word(const ph_support *s, uint64_t key)
 phial_status ph_support_question(ph_support *s, ph_str question, phial_error *err)
 {
     phial_status st = ph_answer_words_split(&s->one, question, err);
+    s->kind = ph_answer_kind_asked(question);
     for (size_t i = 0; i < s->one.n && s->n_asked < 64 && st == PHIAL_OK; i++) {
         const ph_answer_word *w = &s->one.at[i];
         if (w->kind == PH_ANSWER_WORD_STOP || asked_word(s, w->key) < s->n_asked)
@@ -482,7 +488,8 @@ phial_status ph_support_align(ph_support *s, ph_str sentence, bool alone, ph_sup
         out->spans[out->n++] = quote_of(s, &c, &p);
         had = p;
     }
-    if (out->n > 0 && !out->stray)
+    bool other_kind = alone && c.n <= KIND_WORDS && !ph_answer_kind_fits(s->kind, sentence);
+    if (out->n > 0 && !out->stray && !other_kind)
         out->score = alone ? with_question(s, &c, &first, had.score) : had.score;
     return PHIAL_OK;
 }

@@ -4,7 +4,8 @@
  * share of its words that a span has (one sentence of a passage, or two in a row), and of its pairs
  * of neighbouring words; all of its words in a row count fully. Up to PH_SUPPORT_SPANS spans
  * together may carry it. A short answer that is all there is ("in 1871") says little by itself, so
- * there the span also has to be about the question. A number or a name that stands in no passage
+ * there the span also has to be about the question, and the answer of the kind that is asked for
+ * (answer_kind.h). A number or a name that stands in no passage
  * and not in the question makes the score 0.
  *
  * What it does not do: it does not understand. Words in another relation ("A built B", "B built A")
