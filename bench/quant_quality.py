@@ -3,14 +3,16 @@
 
     bench/quant_quality.py PHIAL MODEL.gguf TEXT [--mixes Q4_K_M,...] [--windows 2]
                            [--no-peer | --peer FOLDER]
-    bench/quant_quality.py PHIAL MODEL.gguf --textbook SEED [...]
+    bench/quant_quality.py PHIAL MODEL.gguf --textbook SEED [--whole] [...]
 
 MODEL is F16, BF16 or F32 and has a tokenizer. --textbook takes, instead of a text, what `phial
 textbook write --local --split dev` writes, for models trained on the textbook: its examples that
-are plain text, since of the others only the answers were ever learned, apart by blank lines. Ours
-come from the report card of `phial quantize --report`; theirs are made by llama_model_quantize (as
-in quant_compare.py) and measured here from the logits of `phial logits --math exact` over the same
-tokens, by the same definitions: windows of 512 tokens (or of the model's context, if that is
+are plain text, since of the others only the answers were ever learned, apart by blank lines; with
+--whole all of its examples, conversations as the preset `chat` has them.
+
+Ours come from the report card of `phial quantize --report`; theirs are made by llama_model_quantize
+(as in quant_compare.py) and measured here from the logits of `phial logits --math exact` over the
+same tokens, by the same definitions: windows of 512 tokens (or of the model's context, if that is
 shorter), the second half of each predicted. Q8_0 has equal bytes in both, and its two rows are the
 check of these definitions.
 """
@@ -45,7 +47,7 @@ def predicted(ids):
 
 
 def compare(phial, source, result, windows, folder):
-    """The members of a report card; source: of log_probabilities() the predicted rows, by window."""
+    """The members of a report card; source: log_probabilities() of the predicted rows, by window."""
     kl, same, before, after = [], [], [], []
     for ids, p in zip(windows, source):
         rows = predicted(ids)
@@ -61,13 +63,22 @@ def compare(phial, source, result, windows, folder):
                                                      np.concatenate(after))))}
 
 
-def textbook(phial, seed, n_bytes):
+def textbook(phial, seed, n_bytes, whole):
     """Examples of the textbook as one text."""
     out = subprocess.run([phial, "textbook", "write", "--local", "--split", "dev", "--seed",
                           str(seed), "--bytes", str(n_bytes)], stdout=subprocess.PIPE,
                          check=True).stdout
-    texts = (json.loads(line).get("text") for line in out.splitlines())
-    return "\n\n".join(text.strip() for text in texts if text).encode()
+    texts = []
+    for line in out.splitlines():
+        d = json.loads(line)
+        if "text" in d:
+            texts.append(d["text"])
+        elif whole:
+            said = ((("Alice" if m["role"] == "user" else "Bob"), m["content"])
+                    for m in d.get("messages", ()))
+            texts.append("".join(f"{who}: {what}\n" for who, what in said) or
+                         d["prompt"] + d["completion"])
+    return "\n\n".join(text.strip() for text in texts).encode()
 
 
 def row(mix, who, size, card):
@@ -81,6 +92,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("text", nargs="?")
     parser.add_argument("--textbook", type=int, metavar="SEED")
+    parser.add_argument("--whole", action="store_true")
     parser.add_argument("--mixes", default=",".join(FILE_TYPES))
     parser.add_argument("--windows", type=int, default=2)
     parser.add_argument("--no-peer", action="store_true")
@@ -95,7 +107,8 @@ def main():
             text = f.read()
     else:
         name = f"the textbook (seed {args.textbook})"
-        text = textbook(args.phial, args.textbook, args.windows * WINDOW * 32)
+        n_bytes = args.windows * WINDOW * (8 if args.whole else 32)
+        text = textbook(args.phial, args.textbook, n_bytes, args.whole)
     with tempfile.TemporaryDirectory() as folder:
         # As much of the text as fills the windows, cut between two tokens.
         got = json.loads(subprocess.run([args.phial, "tokenize", "-m", args.model, "--json",
