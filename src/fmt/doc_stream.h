@@ -89,7 +89,10 @@ typedef struct ph_doc_writer {
     bool in_page;
 } ph_doc_writer;
 
-/* Writes HELLO. fd is borrowed; -1: nothing is written anywhere, the stream grows in w->pending. */
+/* Instead of a descriptor: nothing is written anywhere, the stream grows in w->pending. */
+#define PH_DOC_IN_MEMORY (-2)
+
+/* Writes HELLO. fd is borrowed. */
 phial_status ph_doc_writer_init(ph_doc_writer *w, int fd, phial_error *err);
 void ph_doc_writer_free(ph_doc_writer *w);
 
@@ -107,7 +110,7 @@ phial_status ph_doc_write_page_end(ph_doc_writer *w, phial_error *err);
 phial_status ph_doc_write_words(ph_doc_writer *w, const ph_doc_words *page, phial_error *err);
 phial_status ph_doc_write_failed(ph_doc_writer *w, phial_status status, const char *sentence);
 phial_status ph_doc_write_end(ph_doc_writer *w, phial_error *err);
-/* What is pending goes to fd, if there is one. */
+/* What is pending goes to fd, unless it stays in memory. */
 phial_status ph_doc_writer_flush(ph_doc_writer *w, phial_error *err);
 
 /* --- reader --- */

@@ -29,7 +29,7 @@ static phial_status fail(ph_doc_writer *w, phial_status status, phial_error *err
 phial_status ph_doc_writer_flush(ph_doc_writer *w, phial_error *err)
 {
     size_t done = 0;
-    if (w->fd < 0)
+    if (w->fd == PH_DOC_IN_MEMORY)
         return again(w, err);
     while (w->status == PHIAL_OK && done < w->pending.len) {
         ssize_t n = write(w->fd, w->pending.data + done, w->pending.len - done);
@@ -49,7 +49,8 @@ static phial_status begin(ph_doc_writer *w, uint8_t type, size_t n, phial_error 
 {
     if (w->status != PHIAL_OK)
         return again(w, err);
-    if (w->fd >= 0 && w->pending.len >= FLUSH_AT && ph_doc_writer_flush(w, err) != PHIAL_OK)
+    if (w->fd != PH_DOC_IN_MEMORY && w->pending.len >= FLUSH_AT &&
+        ph_doc_writer_flush(w, err) != PHIAL_OK)
         return w->status;
     if (n > PH_DOC_RECORD_LIMIT)
         return fail(w, PHIAL_ERR_LIMIT, err, "a record of the stream is too long");

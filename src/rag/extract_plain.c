@@ -67,7 +67,7 @@ phial_status ph_extract_plain(const ph_format *format, ph_str text, const char *
 {
     ph_doc_writer out;
     phial_error own = {0};
-    phial_status st = ph_doc_writer_init(&out, -1, &own);
+    phial_status st = ph_doc_writer_init(&out, PH_DOC_IN_MEMORY, &own);
     out.max_text = max_text;
     out.max_pages = max_pages;
     if (st == PHIAL_OK)
