@@ -336,16 +336,13 @@ static void test_writer_limits(void **state)
     assert_int_equal(ph_doc_write_failed(&w, PHIAL_ERR_LIMIT, err.message), PHIAL_OK);
     ph_doc_writer_free(&w);
     fclose(f);
-    /* Nobody takes it. */
-    f = fopen("/dev/null", "r");
-    assert_non_null(f);
-    ph_doc_writer_init(&w, fileno(f), NULL);
+    /* Nobody reads. */
+    ph_doc_writer_init(&w, -1, NULL);
     assert_int_equal(ph_doc_writer_flush(&w, &err), PHIAL_ERR_IO);
     assert_int_equal(ph_doc_write_failed(&w, PHIAL_ERR_LIMIT, "x"), PHIAL_ERR_IO);
     ph_doc_writer_free(&w);
-    fclose(f);
-    /* Without a file the stream stays in memory. */
-    ph_doc_writer_init(&w, -1, NULL);
+    /* Or it stays in memory. */
+    ph_doc_writer_init(&w, PH_DOC_IN_MEMORY, NULL);
     assert_int_equal(ph_doc_writer_flush(&w, &err), PHIAL_OK);
     assert_true(w.pending.len > 0);
     ph_doc_writer_free(&w);
