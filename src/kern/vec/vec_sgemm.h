@@ -1,5 +1,5 @@
-/* Register tiles of the matrix products of training. Contracts: the entries gemm and gemm_panels of
- * kern/kern.h.
+/* Register tiles of the matrix products of training. Contracts: the entries gemm, gemm_panels and
+ * gemm_rows of kern/kern.h.
  *
  * Twelve sums on 16 registers, 24 on 32: enough independent chains to hide the latency of FMA, and
  * few enough loads for the ports. A sum is added to what is in memory once a call, so that its
