@@ -86,6 +86,7 @@ static phial_status get_page(checker *k, int64_t id, phial_error *err)
 
 static phial_status end_segment(checker *k, phial_error *err)
 {
+    bool merged = false;
     if (!k->rebuilding || k->n_lengths == 0)
         return PHIAL_OK;
     ph_buf_clear(&k->blocks);
@@ -94,7 +95,7 @@ static phial_status end_segment(checker *k, phial_error *err)
         st = ph_lex_segment_put(k->c, k->first_id, k->lengths, (uint32_t)k->n_lengths,
                                 (ph_str){k->blocks.data, k->blocks.len}, err);
     k->n_lengths = 0;
-    return st == PHIAL_OK ? ph_lex_merge_due(k->c, false, err) : st;
+    return st == PHIAL_OK ? ph_lex_merge_due(k->c, false, &merged, err) : st;
 }
 
 /* The chunk's part of the index: into the sum, and when rebuilding into a segment. */
@@ -335,6 +336,7 @@ static phial_status check_all(checker *k, phial_error *err)
 static phial_status rebuild_index(checker *k, phial_error *err)
 {
     phial_check_result ignored = {0}, *real = k->result;
+    bool merged = false;
     phial_status st = ph_collection_begin_writing(k->c, err);
     if (st == PHIAL_OK)
         st = ph_tx_begin(k->c, true, err);
@@ -349,7 +351,7 @@ static phial_status rebuild_index(checker *k, phial_error *err)
     k->event = event;
     k->result = real;
     if (st == PHIAL_OK)
-        st = ph_lex_merge_due(k->c, true, err);
+        st = ph_lex_merge_due(k->c, true, &merged, err);
     if (st == PHIAL_OK)
         st = ph_lex_changed(k->c, err);
     if (st == PHIAL_OK)

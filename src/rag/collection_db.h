@@ -41,7 +41,8 @@ struct phial_collection {
     sqlite3_stmt *statements[PH_SQL_N];
     struct ph_lex_view *view; /* what search has read of the index; NULL: nothing yet */
     int64_t view_generation;
-    struct ph_dense *dense; /* what search has open of the vectors; NULL: nothing yet */
+    uint32_t segment_chunks; /* of the index, at most; 0: PH_LEX_SEGMENT_CHUNKS */
+    struct ph_dense *dense;  /* what search has open of the vectors; NULL: nothing yet */
 };
 
 /* The sentence "<path>: <what>: <SQLite's words>" with the status that fits. */

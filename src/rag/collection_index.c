@@ -470,20 +470,21 @@ static phial_status prune(run *r, phial_error *err)
 
 static phial_status settle(run *r, phial_error *err)
 {
-    int64_t n = 0;
-    phial_status st = ph_sql_pragma(r->c, "SELECT count(*) FROM segments", &n, err);
+    int64_t n = 0, of_a_level = 0;
+    bool changed = r->changed;
+    phial_status st = ph_lex_growing(r->c, &n, &of_a_level, err);
     if (st != PHIAL_OK || (!r->changed && n <= SEGMENTS_AT_REST))
         return st;
     st = ph_collection_begin_writing(r->c, err);
     if (st == PHIAL_OK)
         st = ph_tx_begin(r->c, true, err);
     if (st == PHIAL_OK)
-        st = ph_lex_merge_due(r->c, true, err);
-    if (st == PHIAL_OK)
+        st = ph_lex_merge_due(r->c, true, &changed, err);
+    if (st == PHIAL_OK && changed)
         st = ph_lex_changed(r->c, err);
-    if (st == PHIAL_OK)
+    if (st == PHIAL_OK && changed)
         st = ph_tx_commit(r->c, err);
-    if (st != PHIAL_OK)
+    if (st != PHIAL_OK || !changed)
         ph_tx_rollback(r->c);
     return st;
 }

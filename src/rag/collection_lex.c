@@ -47,6 +47,17 @@ phial_status ph_lex_segment_load(phial_collection *c, ph_lex_segment *s, phial_e
     return st == PHIAL_OK ? number_sections(s, err) : st;
 }
 
+void ph_lex_segment_unload(ph_lex_segment *s)
+{
+    ph_free(s->chunks);
+    ph_free(s->section);
+    ph_free(s->dead);
+    s->chunks = NULL;
+    s->section = NULL;
+    s->dead = NULL;
+    s->n_sections = 0;
+}
+
 phial_status ph_lex_segments_list(phial_collection *c, ph_lex_view *view, phial_error *err)
 {
     sqlite3_stmt *q;
@@ -100,6 +111,7 @@ static phial_status bury(ph_lex_view *view, int64_t first, int64_t n, phial_erro
             if (!s->dead && !(s->dead = ph_alloc(s->n, sizeof *s->dead, err)))
                 return PHIAL_ERR_NO_MEMORY;
             view->n_dead += !s->dead[k];
+            s->n_dead += !s->dead[k];
             s->dead[k] = true;
         }
     }
@@ -144,11 +156,8 @@ void ph_lex_view_free(ph_lex_view *view)
 {
     if (!view)
         return;
-    for (size_t i = 0; i < view->n_segments; i++) {
-        ph_free(view->segments[i].chunks);
-        ph_free(view->segments[i].section);
-        ph_free(view->segments[i].dead);
-    }
+    for (size_t i = 0; i < view->n_segments; i++)
+        ph_lex_segment_unload(&view->segments[i]);
     ph_free(view->segments);
     ph_free(view);
 }

@@ -17,6 +17,7 @@ typedef struct ph_lex_segment {
     uint32_t *section;    /* [n]: number in the segment; owned */
     uint32_t n_sections;
     bool *dead; /* [n] or NULL: none; owned */
+    uint32_t n_dead;
 } ph_lex_segment;
 
 typedef struct ph_lex_view {
@@ -57,8 +58,14 @@ void ph_lex_scan_free(ph_lex_scan *scan);
  * length of the block, it, ... as ph_lex_part_emit() writes them. */
 phial_status ph_lex_segment_put(phial_collection *c, int64_t first_id, ph_lex_chunk *chunks,
                                 uint32_t n, ph_str blocks, phial_error *err);
-/* Merges what is due; at the end of a run (finish) until few segments are left. */
-phial_status ph_lex_merge_due(phial_collection *c, bool finish, phial_error *err);
+/* Chunks of a segment that a merge makes, at most: what bounds the memory of merging. */
+#define PH_LEX_SEGMENT_CHUNKS (1u << 18)
+
+/* Merges what is due; at the end of a run (finish) until few segments are left. *changed becomes
+ * true if there was something. */
+phial_status ph_lex_merge_due(phial_collection *c, bool finish, bool *changed, phial_error *err);
+/* Segments that are small enough to be merged, and the most of one level. */
+phial_status ph_lex_growing(phial_collection *c, int64_t *n, int64_t *of_a_level, phial_error *err);
 /* Tells readers that the index is another. */
 phial_status ph_lex_changed(phial_collection *c, phial_error *err);
 phial_status ph_lex_clear(phial_collection *c, phial_error *err);

@@ -2,7 +2,12 @@
  *
  * Eight segments of a level become one of the next, so that a posting is written again once a
  * level. At the end of a run small ones are merged further until sizes at least double from one to
- * the next. Tombstones are dropped when everything was merged, which is due when a fifth is dead.
+ * the next. When a fifth of the chunks is dead, segments that have dead ones are written anew;
+ * tombstones are dropped when nothing is dead.
+ *
+ * A merge holds the chunks of its segments and the postings of one term, some 100 bytes a chunk. So
+ * it makes no segment of more than PH_LEX_SEGMENT_CHUNKS, and one with more than half of that is
+ * left alone, but for its dead. Which segments there are changes nothing in a ranking.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -205,15 +210,13 @@ static int by_size(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-/* How many of the segments, which are in order of their sizes, are to be merged now: all that are
- * not larger than twice what is before them, so that sizes at least double. */
-static size_t finishing(const ph_lex_view *view, ph_lex_segment **in)
+/* How many of the segments, which are in order of their sizes, are to be merged: all that are not
+ * larger than twice what is before them, so that sizes at least double. */
+static size_t not_doubling(ph_lex_segment **in, size_t n)
 {
     uint64_t before = 0;
     size_t cut = 0;
-    if (view->n_dead * 5 > view->n_chunks)
-        return view->n_segments;
-    for (size_t i = 0; i < view->n_segments; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (i > 0 && in[i]->n <= 2 * before)
             cut = i + 1;
         before += in[i]->n;
@@ -221,76 +224,147 @@ static size_t finishing(const ph_lex_view *view, ph_lex_segment **in)
     return cut;
 }
 
-/* Puts those that are to be merged now in front; 0: nothing is due. */
-static size_t choose(const ph_lex_view *view, ph_lex_segment **in, bool finish, uint32_t *level)
+/* How many of them, from the front, make a segment of at most `most` chunks; one may be larger. */
+static size_t that_fit(ph_lex_segment **in, size_t n, uint64_t most)
 {
-    for (uint32_t l = 0; l < 64; l++) {
-        size_t n = 0;
-        for (size_t i = 0; i < view->n_segments; i++) {
-            if (view->segments[i].level == l)
-                in[n++] = &view->segments[i];
-        }
-        *level = l + 1;
-        if (n >= FAN)
-            return n;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += in[i]->n;
+        if (i > 0 && sum > most)
+            return i;
     }
-    for (size_t i = 0; i < view->n_segments; i++)
-        in[i] = &view->segments[i];
-    qsort(in, view->n_segments, sizeof(ph_lex_segment *), by_size);
-    size_t n = finish ? finishing(view, in) : 0;
+    return n;
+}
+
+/* Segments that still grow, in front, of one level or of all. */
+static size_t growing(const ph_lex_view *view, ph_lex_segment **in, uint64_t most, int level)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < view->n_segments; i++) {
+        ph_lex_segment *s = &view->segments[i];
+        if (s->n <= most / 2 && (level < 0 || s->level == (uint32_t)level))
+            in[n++] = s;
+    }
+    return n;
+}
+
+/* Puts those that are to be merged now in front; 0: nothing is due. */
+static size_t choose(const ph_lex_view *view, ph_lex_segment **in, uint64_t most, bool finish,
+                     bool purge, uint32_t *level)
+{
+    size_t n = 0;
+    for (int l = 0; l < 64; l++) {
+        *level = (uint32_t)l + 1;
+        if ((n = growing(view, in, most, l)) >= FAN)
+            return that_fit(in, n, most);
+    }
+    for (size_t i = n = 0; purge && i < view->n_segments; i++) {
+        if (view->segments[i].n_dead > 0)
+            in[n++] = &view->segments[i];
+    }
+    if (!purge && finish) {
+        n = growing(view, in, most, -1);
+        qsort(in, n, sizeof(ph_lex_segment *), by_size);
+        n = not_doubling(in, n);
+    }
+    n = that_fit(in, n, most);
     *level = 0;
     for (size_t i = 0; i < n; i++)
         *level = in[i]->level > *level ? in[i]->level : *level;
     return n;
 }
 
-/* What is due now, with its chunks: all of a full level, or at the end of a run, what finishing()
- * says. */
-static phial_status look(phial_collection *c, bool finish, ph_lex_view *view, ph_lex_segment ***in,
-                         size_t *n_in, uint32_t *level, phial_error *err)
+/* Who is dead, with the chunks of one segment in memory at a time. *any: there are tombstones. */
+static phial_status count_dead(phial_collection *c, ph_lex_view *view, bool *any, phial_error *err)
 {
-    *n_in = 0;
-    phial_status st = ph_lex_segments_list(c, view, err);
-    if (st == PHIAL_OK && !(*in = ph_alloc(view->n_segments, sizeof **in, err)))
-        st = PHIAL_ERR_NO_MEMORY;
-    if (st == PHIAL_OK)
-        *n_in = choose(view, *in, false, level);
-    size_t n = *n_in ? *n_in : finish ? view->n_segments : 0;
-    for (size_t i = 0; st == PHIAL_OK && i < n; i++)
-        st = ph_lex_segment_load(c, *n_in ? (*in)[i] : &view->segments[i], err);
-    if (st == PHIAL_OK && n > 0)
-        st = ph_lex_bury_all(c, view, err);
-    if (st == PHIAL_OK && *n_in == 0 && finish) {
-        for (size_t i = 0; i < view->n_segments; i++)
-            view->n_chunks += view->segments[i].n;
-        *n_in = choose(view, *in, true, level);
+    int64_t n = 0;
+    phial_status st = ph_sql_number(c, PH_SQL_TOMBSTONES_COUNT, &n, 0, err);
+    *any = n > 0;
+    for (size_t i = 0; st == PHIAL_OK && *any && i < view->n_segments; i++) {
+        st = ph_lex_segment_load(c, &view->segments[i], err);
+        if (st == PHIAL_OK)
+            st = ph_lex_bury_all(c, view, err);
+        ph_lex_segment_unload(&view->segments[i]);
     }
     return st;
 }
 
-phial_status ph_lex_merge_due(phial_collection *c, bool finish, phial_error *err)
+typedef struct due {
+    ph_lex_view *view;
+    ph_lex_segment **in; /* [n_in] of the view's */
+    size_t n_in;
+    uint32_t level;
+    bool purge; /* too much was dead: goes on until nothing is */
+    bool swept; /* nothing is dead, but there are tombstones */
+} due;
+
+/* What is due now, with its chunks. */
+static phial_status look(phial_collection *c, bool finish, due *d, phial_error *err)
+{
+    uint64_t n_chunks = 0, most = ph_lex_segment_most(c);
+    bool tombstones = false;
+    ph_lex_view *view = d->view;
+    d->n_in = 0;
+    phial_status st = ph_lex_segments_list(c, view, err);
+    if (st == PHIAL_OK && !(d->in = ph_alloc(view->n_segments, sizeof *d->in, err)))
+        st = PHIAL_ERR_NO_MEMORY;
+    if (st == PHIAL_OK && finish)
+        st = count_dead(c, view, &tombstones, err);
+    if (st != PHIAL_OK)
+        return st;
+    for (size_t i = 0; i < view->n_segments; i++)
+        n_chunks += view->segments[i].n;
+    d->swept = tombstones && view->n_dead == 0;
+    d->purge = view->n_dead > 0 && (d->purge || view->n_dead * 5 > n_chunks);
+    d->n_in = choose(view, d->in, most, finish, d->purge, &d->level);
+    for (size_t i = 0; st == PHIAL_OK && i < d->n_in; i++)
+        st = ph_lex_segment_load(c, d->in[i], err);
+    return st == PHIAL_OK && d->n_in > 0 ? ph_lex_bury_all(c, view, err) : st;
+}
+
+uint32_t ph_lex_segment_most(const phial_collection *c)
+{
+    return c->segment_chunks ? c->segment_chunks : PH_LEX_SEGMENT_CHUNKS;
+}
+
+phial_status ph_lex_growing(phial_collection *c, int64_t *n, int64_t *of_a_level, phial_error *err)
+{
+    sqlite3_stmt *q;
+    bool row = false;
+    phial_status st = ph_sql_get(c, PH_SQL_SEGMENTS_GROWING, &q, err);
+    if (st != PHIAL_OK)
+        return st;
+    sqlite3_bind_int64(q, 1, ph_lex_segment_most(c) / 2);
+    st = ph_sql_step(c, q, &row, err);
+    *n = row ? sqlite3_column_int64(q, 0) : 0;
+    *of_a_level = row ? sqlite3_column_int64(q, 1) : 0;
+    sqlite3_reset(q);
+    return st;
+}
+
+phial_status ph_lex_merge_due(phial_collection *c, bool finish, bool *changed, phial_error *err)
 {
     phial_status st = PHIAL_OK;
+    due d = {0};
     for (bool again = true; st == PHIAL_OK && again;) {
-        int64_t n = FAN;
-        uint32_t level = 0;
-        size_t n_in = 0;
-        ph_lex_segment **in = NULL;
+        int64_t n = 0, of_a_level = FAN;
         if (!finish)
-            st = ph_sql_number(c, PH_SQL_LEVEL_FULLEST, &n, 0, err);
-        if (st != PHIAL_OK || n < FAN)
+            st = ph_lex_growing(c, &n, &of_a_level, err);
+        if (st != PHIAL_OK || of_a_level < FAN)
             return st;
-        ph_lex_view *view = ph_alloc(1, sizeof *view, err);
-        if (!view)
+        d.in = NULL;
+        d.view = ph_alloc(1, sizeof *d.view, err);
+        if (!d.view)
             return PHIAL_ERR_NO_MEMORY;
-        st = look(c, finish, view, &in, &n_in, &level, err);
-        again = n_in > 1 || (n_in == 1 && view->n_dead > 0);
-        if (st == PHIAL_OK && again)
-            st = merge_segments(c, in, n_in, level, err);
-        if (st == PHIAL_OK && again && n_in == view->n_segments)
+        st = look(c, finish, &d, err);
+        again = d.n_in > 0;
+        if (st == PHIAL_OK && d.swept)
             st = ph_sql_do(c, PH_SQL_TOMBSTONES_CLEAR, 0, 0, err);
-        ph_free(in);
-        ph_lex_view_free(view);
+        if (st == PHIAL_OK && again)
+            st = merge_segments(c, d.in, d.n_in, d.level, err);
+        *changed = *changed || again || d.swept;
+        ph_free(d.in);
+        ph_lex_view_free(d.view);
     }
     return st;
 }

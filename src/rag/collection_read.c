@@ -118,6 +118,7 @@ void phial_text_free(char *text)
 phial_status phial_collection_remove(phial_collection *c, phial_text doc, phial_error *err)
 {
     int64_t id = 0;
+    bool merged = false;
     phial_status st = ph_collection_begin_writing(c, err);
     if (st == PHIAL_OK)
         st = ph_tx_begin(c, true, err);
@@ -127,7 +128,7 @@ phial_status phial_collection_remove(phial_collection *c, phial_text doc, phial_
     if (st == PHIAL_OK)
         st = ph_doc_delete(c, id, err);
     if (st == PHIAL_OK)
-        st = ph_lex_merge_due(c, true, err);
+        st = ph_lex_merge_due(c, true, &merged, err);
     if (st == PHIAL_OK)
         st = ph_lex_changed(c, err);
     if (st == PHIAL_OK)

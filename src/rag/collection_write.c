@@ -207,6 +207,7 @@ phial_status ph_doc_end(ph_doc_writer *w, const ph_doc_facts *facts, int64_t rep
                         phial_error *err)
 {
     uint8_t sum[16];
+    bool merged = false;
     phial_status st = replaces ? ph_doc_delete(w->c, replaces, err) : PHIAL_OK;
     if (st == PHIAL_OK)
         st = ph_doc_sum_end(&w->sum, facts, &w->counts, sum, err);
@@ -215,7 +216,7 @@ phial_status ph_doc_end(ph_doc_writer *w, const ph_doc_facts *facts, int64_t rep
     if (st == PHIAL_OK)
         st = ph_setting_put(w->c, "next_chunk", w->first_chunk + (int64_t)w->counts.n_chunks, err);
     if (st == PHIAL_OK)
-        st = ph_lex_merge_due(w->c, false, err);
+        st = ph_lex_merge_due(w->c, false, &merged, err);
     if (st == PHIAL_OK)
         st = ph_lex_changed(w->c, err);
     if (st == PHIAL_OK)
