@@ -97,6 +97,8 @@ static void test_usage(void **state)
         {"PHIAL_MODEL= $PHIAL ask", 2},
         {"$PHIAL ask $D/none.phial -m " TINY " 'Who?'", 1},
         {"$PHIAL ask $D/a.jsonl -m " TINY " 'Who?'", 3},
+        {ASK "''", 2},
+        {ASK "' ' </dev/null", 2},
         {ASK "'Who?' --filter fox", 2},
         {ASK "'Who?' --min-support 2", 2},
         {ASK "'Who?' --preset none-such", 2},

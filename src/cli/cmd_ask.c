@@ -207,7 +207,13 @@ static phial_status read_question(ph_buf *out, const ph_args *args, phial_error 
             ph_buf_add_byte(out, ' ');
         ph_buf_add_str(out, word);
     }
-    return ph_buf_status(out, err);
+    phial_status st = ph_buf_status(out, err);
+    /* An empty variable of a script must not open a console. */
+    if (st == PHIAL_OK && ph_args_positional(args, 1) &&
+        strspn(out->len ? out->data : "", " \t\r\n") == out->len)
+        st = ph_err_set(err, PHIAL_ERR_ARGUMENT,
+                        "the question is empty (without one, phial ask is a console)");
+    return st;
 }
 
 static phial_status run(const ph_args *args, phial_error *err)
