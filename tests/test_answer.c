@@ -388,9 +388,27 @@ static void test_declining(void **state)
 {
     (void)state;
     static const char *const yes[] = {"The passage does not say.",
-                                      " the passages do not mention it", "Not found",
-                                      "I don't know.", "Unknown"};
-    static const char *const no[] = {"The passage", "Unknowns are solved for.", "Note this", ""};
+                                      " the passages do not mention it",
+                                      "Not found",
+                                      "I don't know.",
+                                      "Unknown",
+                                      "Unknown.",
+                                      "Unknown, I fear",
+                                      "Not mentioned in the passages.",
+                                      "No answer is given.",
+                                      "No information is available about it",
+                                      "\"Not told\"",
+                                      "Unknown. It may be old."};
+    static const char *const no[] = {"The passage",
+                                     "Unknowns are solved for.",
+                                     "Unknown artists painted it.",
+                                     "Unknown artists. The passage is short.",
+                                     "Not found north of the river",
+                                     "No answer came from Rome.",
+                                     "Unknown contextual clues",
+                                     "Unknown\xc3\xa9",
+                                     "Note this",
+                                     ""};
     for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
         assert_true(ph_answer_declines(ph_str_from(yes[i])));
     for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
@@ -400,6 +418,24 @@ static void test_declining(void **state)
                      PHIAL_ABSTAIN_NOT_TOLD);
     assert_int_equal(check_text(a, "Who?", " \n")->abstained, PHIAL_ABSTAIN_EMPTY);
     assert_string_equal(phial_abstention_name(PHIAL_ABSTAIN_NOT_TOLD), "not told");
+    phial_asker_free(a);
+}
+
+/* Passages that bear the ids of chunks are cited without a collection too. */
+static void test_no_collection(void **state)
+{
+    (void)state;
+    const phial_answer *answer = NULL;
+    phial_asker *a = new_asker(NULL, NULL);
+    phial_passage p = passage_of("Maria bought three lemons at the market.");
+    p.chunk = 12;
+    p.page = 3;
+    assert_int_equal(phial_asker_check(a, &answer, text_of("What did Maria buy?"), &p, 1,
+                                       text_of("Maria bought three lemons."), NULL),
+                     PHIAL_OK);
+    assert_int_equal(answer->abstained, PHIAL_ABSTAIN_NOT);
+    assert_int_equal(answer->sentences[0].n_citations, 1);
+    assert_int_equal(answer->sentences[0].citations[0].page, 3);
     phial_asker_free(a);
 }
 
@@ -654,6 +690,7 @@ int main(void)
         cmocka_unit_test(test_citations),
         cmocka_unit_test(test_sentences),
         cmocka_unit_test(test_declining),
+        cmocka_unit_test(test_no_collection),
         cmocka_unit_test(test_long_quotes),
         cmocka_unit_test(test_order_and_reuse),
         cmocka_unit_test(test_threads),

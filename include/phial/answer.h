@@ -131,8 +131,8 @@ PHIAL_API phial_status phial_asker_ask(phial_asker *asker, const phial_answer **
                                        phial_text question,
                                        const phial_generation_options *generation,
                                        phial_error *err);
-/* The same over passages that the caller has; they are copied. Quotes are looked up in them alone.
- */
+/* The same over passages that the caller has; they are copied. Quotes are looked up in them; those
+ * of a chunk that is not negative, if the asker has a collection, also in its pages. */
 PHIAL_API phial_status phial_asker_ask_over(phial_asker *asker, const phial_answer **out,
                                             phial_text question, const phial_passage *passages,
                                             size_t n_passages,

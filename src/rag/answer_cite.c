@@ -33,38 +33,75 @@ static const char *const refusals[] = {"the passage does not say",
                                        "the passages do not state",
                                        "the passages do not contain",
                                        "the passage does not contain",
-                                       "not told",
-                                       "not mentioned",
-                                       "not stated",
-                                       "not specified",
-                                       "not found",
-                                       "no answer",
-                                       "no information",
                                        "there is no information",
-                                       "unanswerable",
                                        "i don't know",
                                        "i do not know",
-                                       "unknown",
                                        "it is not mentioned",
                                        "it is not stated",
                                        "it is not said",
                                        "it does not say",
                                        "cannot be answered",
-                                       "this question cannot be answered",
-                                       "n/a"};
+                                       "this question cannot be answered"};
+/* These may also begin an answer ("Unknown artists painted it."). */
+static const char *const short_refusals[] = {
+    "not told",  "not mentioned",  "not stated",   "not specified", "not found",
+    "no answer", "no information", "unanswerable", "unknown",       "n/a"};
+/* Behind one of those, what tells that it is no answer. */
+static const char *const sources[] = {"passage",   "passages", "text",  "texts",    "document",
+                                      "documents", "context",  "given", "provided", "available"};
+
+static bool is_letter(char c)
+{
+    return (lower(c) >= 'a' && lower(c) <= 'z') || (uint8_t)c >= 0x80;
+}
+
+/* What follows these words at the beginning, if they are there and end there: "Unknown" is one,
+ * "Unknowns are solved for" is none. */
+static bool follows(ph_str text, const char *words, ph_str *rest)
+{
+    size_t n = strlen(words), k = 0;
+    while (k < n && k < text.n && lower(text.p[k]) == words[k])
+        k++;
+    *rest = (ph_str){text.p + k, text.n - k};
+    return k == n && (k == text.n || !is_letter(text.p[k]));
+}
+
+/* The sentence ends here, or with a mark, or goes on about the passage. */
+static bool says_no_more(ph_str rest)
+{
+    size_t at = 0, end = 0;
+    ph_str behind;
+    while (at < rest.n && memchr(" \t\"'", rest.p[at], 4))
+        at++;
+    while (end < rest.n && !memchr(".!?\n", rest.p[end], 4))
+        end++;
+    if (at >= end || memchr(",;:()-", rest.p[at], 6))
+        return true;
+    for (; at < end; at++) {
+        if (at > 0 && is_letter(rest.p[at - 1]))
+            continue;
+        for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+            ph_str word = {rest.p + at, end - at};
+            if (follows(word, sources[i], &behind))
+                return true;
+        }
+    }
+    return false;
+}
 
 bool ph_answer_declines(ph_str text)
 {
+    ph_str rest;
     while (text.n > 0 && memchr(" \n\t\r\"'", text.p[0], 6)) {
         text.p++;
         text.n--;
     }
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
-        size_t n = strlen(refusals[i]), k = 0;
-        while (k < n && k < text.n && lower(text.p[k]) == refusals[i][k])
-            k++;
-        /* "Unknown" is one, "Unknowns are solved for" is none. */
-        if (k == n && (k == text.n || lower(text.p[k]) < 'a' || lower(text.p[k]) > 'z'))
+        if (follows(text, refusals[i], &rest))
+            return true;
+    }
+    for (size_t i = 0; i < sizeof short_refusals / sizeof short_refusals[0]; i++) {
+        if (follows(text, short_refusals[i], &rest) && says_no_more(rest))
             return true;
     }
     return false;
@@ -72,14 +109,15 @@ bool ph_answer_declines(ph_str text)
 
 /* --- citations --- */
 
-/* Whether the quote stands in the collection where the citation says. */
+/* Whether the quote stands in the collection where the citation says. What a caller has given and
+ * no collection has is cited as it is. */
 static phial_status stands_there(phial_asker *a, bool *out, const phial_citation *c,
                                  phial_error *err)
 {
     char *page = NULL;
     size_t n = 0;
-    *out = a->passages[c->passage].chunk < 0;
-    if (*out || !a->collection)
+    *out = !a->collection || a->passages[c->passage].chunk < 0;
+    if (*out)
         return PHIAL_OK;
     phial_status st = phial_collection_page(a->collection, c->doc, c->page, &page, &n, err);
     if (st == PHIAL_OK)
