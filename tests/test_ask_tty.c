@@ -11,55 +11,22 @@
 
 #include <cmocka.h>
 
-#include "cli_run.h"
-#include "pty_run.h"
-
-#define TINY     PHIAL_SOURCE_DIR "/tests/data/tiny-phi"
-#define PASTE_ON "\x1b[?2004h"
+#include "pty_console.h"
 
 static char folder[] = "/tmp/phial-asktty-XXXXXX";
 
 static int make_folder(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder))
+    if (console_folder(folder) != 0)
         return -1;
-    setenv("D", folder, 1);
-    setenv("PHIAL", PH_CLI_PROGRAM, 1);
-    setenv("XDG_STATE_HOME", folder, 1);
-    setenv("XDG_CONFIG_HOME", folder, 1);
-    setenv("TERM", "xterm", 1);
-    setenv("LC_ALL", "C.UTF-8", 1);
-    unsetenv("PHIAL_MODEL");
-    unsetenv("EDITRC");
-    const cli_result *r = cli_run(
-        "cd $D && mkdir long && cp " TINY "/model.safetensors " TINY "/tokenizer.json long && sed "
-        "'s/\"max_position_embeddings\": 256/\"max_position_embeddings\": 65536/' " TINY
-        "/config.json >long/config.json && printf '{\"_id\":\"fox\",\"text\":\"Ann saw a red fox "
-        "in "
-        "May.\"}\\n{\"_id\":\"hat\",\"text\":\"Ben had a red hat in June.\"}\\n' >a.jsonl && "
-        "$PHIAL index a.phial --jsonl a.jsonl");
+    const cli_result *r =
+        cli_run("printf '{\"_id\":\"fox\",\"text\":\"Ann saw a red fox in May.\"}\\n"
+                "{\"_id\":\"hat\",\"text\":\"Ben had a red hat in June.\"}\\n' >$D/a.jsonl && "
+                "$PHIAL index $D/a.phial --jsonl $D/a.jsonl");
     if (r->code != 0)
         print_error("%s", r->err);
     return r->code;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return cli_run("rm -r $D")->code;
-}
-
-static void wait_for(pty_program *p, const char *words)
-{
-    if (!pty_expect(p, words))
-        fail_msg("waited for '%s' in vain; behind the mark is:\n%s", words, p->out + p->mark);
-}
-
-static void ready(pty_program *p)
-{
-    wait_for(p, PASTE_ON);
-    wait_for(p, "> ");
 }
 
 static void begin(pty_program *p, const char *options)
@@ -70,18 +37,6 @@ static void begin(pty_program *p, const char *options)
     assert_true(pty_start(p, line, 100));
     wait_for(p, "Ask about a.phial. /help helps, Ctrl-D leaves.");
     ready(p);
-}
-
-static void type(pty_program *p, const char *text)
-{
-    pty_send(p, text);
-    pty_send(p, "\r");
-}
-
-static void leave(pty_program *p)
-{
-    pty_send(p, "\004");
-    assert_int_equal(pty_end(p), 0);
 }
 
 static void test_thread(void **state)
@@ -156,5 +111,5 @@ int main(void)
         cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_mistakes),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_folder, console_remove);
 }

@@ -11,12 +11,7 @@
 
 #include <cmocka.h>
 
-#include "cli_run.h"
-#include "pty_run.h"
-
-/* Bracketed paste is switched on, and then the prompt shown: the program waits for a line. */
-#define PASTE_ON "\033[?2004h"
-#define TINY     PHIAL_SOURCE_DIR "/tests/data/tiny-phi"
+#include "pty_console.h"
 
 static char folder[] = "/tmp/phial-chat-XXXXXX";
 
@@ -30,43 +25,7 @@ static void shell(const char *line)
 static int make_folder(void **state)
 {
     (void)state;
-    char line[2048];
-    if (!mkdtemp(folder))
-        return -1;
-    setenv("XDG_STATE_HOME", folder, 1);
-    setenv("XDG_CONFIG_HOME", folder, 1);
-    setenv("TERM", "xterm", 1);
-    setenv("LC_ALL", "C.UTF-8", 1);
-    unsetenv("PHIAL_MODEL");
-    unsetenv("EDITRC");
-    snprintf(line, sizeof line,
-             "cd %s && mkdir long && cp %s/model.safetensors %s/tokenizer.json long && "
-             "sed 's/\"max_position_embeddings\": 256/\"max_position_embeddings\": 65536/' "
-             "%s/config.json >long/config.json && grep -q 65536 long/config.json",
-             folder, TINY, TINY, TINY);
-    shell(line);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char line[64];
-    snprintf(line, sizeof line, "rm -rf %s", folder);
-    return cli_run(line)->code;
-}
-
-static void wait_for(pty_program *p, const char *words)
-{
-    if (!pty_expect(p, words))
-        fail_msg("waited for '%s' in vain; behind the mark is:\n%s\n--- all:\n%s", words,
-                 p->out + p->mark, p->out);
-}
-
-static void ready(pty_program *p)
-{
-    wait_for(p, PASTE_ON);
-    wait_for(p, "> ");
+    return console_folder(folder);
 }
 
 static void begin(pty_program *p, const char *model, const char *options, int columns)
@@ -76,20 +35,6 @@ static void begin(pty_program *p, const char *model, const char *options, int co
     snprintf(line, sizeof line, "exec $PHIAL run %s %s", model, options);
     assert_true(pty_start(p, line, columns));
     ready(p);
-}
-
-/* Types a line and waits until the program wants the next one. */
-static void say(pty_program *p, const char *text)
-{
-    pty_send(p, text);
-    pty_send(p, "\r");
-    ready(p);
-}
-
-static void leave(pty_program *p)
-{
-    pty_send(p, "\004");
-    assert_int_equal(pty_end(p), 0);
 }
 
 static void test_memory(void **state)
@@ -388,5 +333,5 @@ int main(void)
         cmocka_unit_test(test_one_shot),
         cmocka_unit_test(test_generate_interrupted),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_folder, console_remove);
 }
