@@ -504,6 +504,47 @@ static void test_bad_documents(void **state)
     assert_fails(written("a.docx", "PK\3\4 nothing", 12), NULL, PHIAL_ERR_BAD_INPUT, "ZIP");
 }
 
+/* HTML that nests hundreds of thousands deep is read, at once and with all of its text; unclosed
+ * elements that end by themselves, drawings and scripts do not count. */
+static void test_deep_html(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *again, *behind;
+        int n;
+        bool whole; /* nothing was too deep: blocks are as they would be */
+    } cases[] = {
+        {"<p>first</p>", "<div>", "<p>last", 300000, false},
+        {"<p>first</p>", "<div class='a>b'><b><!-- <div> -->", "<p>last", 100000, false},
+        {"<p>first</p>", "<ul><li>", "last", 100000, false},
+        {"<p>first</p>", "<div><span></div>", "<p>last", 5000, true},
+        {"<p>first</p>", "<p><a name=x><br>", "<p>last", 5000, true},
+        {"<p>first</p><svg>", "<path/>", "</svg><p>last", 5000, true},
+        {"<p>first</p><script>", "'<div>'", "</script><p>last", 5000, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        extract_dump d;
+        ph_buf html;
+        ph_buf_init(&html, 0);
+        ph_buf_addf(&html, "<!doctype html><html><body>%s", cases[i].before);
+        for (int k = 0; k < cases[i].n; k++)
+            ph_buf_add_str(&html, cases[i].again);
+        ph_buf_add_str(&html, cases[i].behind);
+        ph_buf_add_str(&html, "</p></div></div><p>end</p>");
+        extract_dump_file(&d, written("deep.html", html.data, html.len), NULL);
+        assert_int_equal(d.status, PHIAL_OK);
+        const char *first = strstr(d.lines.data, "paragraph 0: first");
+        if (!first || !strstr(first, "last") || !strstr(first, "end"))
+            fail_msg("case %zu: %.300s", i, d.lines.data);
+        if (cases[i].whole && !strstr(first, "paragraph 0: last\\x0a\\x0a\nparagraph 0: end"))
+            fail_msg("case %zu: %.300s", i, d.lines.data);
+        assert_null(strstr(d.lines.data, "div"));
+        extract_dump_free(&d);
+        ph_buf_free(&html);
+    }
+    remove(written("deep.html", "", 0));
+}
+
 /* Every beginning of an archive that is cut off: a sentence, or (when only what is not needed is
  * missing) the text. */
 static void test_truncated(void **state)
@@ -710,6 +751,7 @@ int main(void)
         cmocka_unit_test(test_many_styles),
         cmocka_unit_test(test_shared_documents),
         cmocka_unit_test(test_bad_documents),
+        cmocka_unit_test(test_deep_html),
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_odd_name),
         cmocka_unit_test(test_limits),

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "helper/formats.h"
+#include "helper/html_depth.h"
 #include "helper/html_document.h"
 #include "helper/html_walk.h"
 #include "helper/text_input.h"
@@ -90,9 +91,17 @@ static void tree_free(void *user, void *p)
 phial_status ph_html_read_text(ph_html_walk *walk, ph_str text, phial_error *err)
 {
     tree_memory memory;
+    ph_buf shallow;
+    ph_buf_init(&shallow, 0);
+    phial_status st = ph_html_limit_depth(&text, &shallow, err);
+    if (st != PHIAL_OK) {
+        ph_buf_free(&shallow);
+        return st;
+    }
     ph_arena_init(&memory.arena, 0);
     if (setjmp(memory.out_of_memory)) {
         ph_arena_free(&memory.arena);
+        ph_buf_free(&shallow);
         return ph_err_set(err, PHIAL_ERR_NO_MEMORY, "out of memory (HTML)");
     }
     GumboOptions options = kGumboDefaultOptions;
@@ -103,6 +112,7 @@ phial_status ph_html_read_text(ph_html_walk *walk, ph_str text, phial_error *err
     const GumboOutput *parsed = gumbo_parse_with_options(&options, text.p, text.n);
     walk_tree(walk, parsed->root);
     ph_arena_free(&memory.arena);
+    ph_buf_free(&shallow);
     return PHIAL_OK;
 }
 
