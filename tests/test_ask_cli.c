@@ -85,6 +85,10 @@ static void test_not_found(void **state)
     r = cli_run(ASK "'Who saw a red fox?' --filter 'doc=h*' --max-not-told 0");
     assert_non_null(strstr(r->out, "Nearest:\n  hat p. 1 \"Ben had a red hat.\""));
     assert_null(strstr(r->out, "Ann"));
+    r = cli_run(ASK "'Who saw a red fox?' --max-not-told 1 --min-support 1 -v --ignore-eos "
+                    "--stop 'none of this'");
+    assert_non_null(strstr(r->out, "Not found in these documents."));
+    assert_non_null(strstr(r->err, "unsupported; the model wrote: "));
 }
 
 static void test_usage(void **state)

@@ -108,6 +108,16 @@ static bool look_up(void *user, const char *text, size_t n)
     return !ph_answer_interrupted();
 }
 
+/* What was not taken for an answer. */
+static void tell_said(const phial_answer *answer)
+{
+    ph_buf line;
+    ph_buf_init(&line, 0);
+    if (ph_str_escape(&line, (ph_str){answer->said.p, answer->said.n}, false))
+        ph_say("%s; the model wrote: %s", phial_abstention_name(answer->abstained), line.data);
+    ph_buf_free(&line);
+}
+
 static phial_status ask(job *j, phial_text question, phial_error *err)
 {
     phial_sampler *sampler = NULL;
@@ -141,6 +151,8 @@ static phial_status ask(job *j, phial_text question, phial_error *err)
                answer->follows_up ? "goes on from the last question" : "a question by itself",
                answer->prompt.n, answer->n_reused, answer->n_generated, answer->search_ms,
                answer->first_ms, answer->about, answer->not_told);
+    if (st == PHIAL_OK && j->config.verbose && answer->abstained && answer->said.n > 0)
+        tell_said(answer);
     phial_sampler_free(sampler);
     return st;
 }
