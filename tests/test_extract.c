@@ -517,6 +517,8 @@ static void test_deep_html(void **state)
         {"<p>first</p>", "<div>", "<p>last", 300000, false},
         {"<p>first</p>", "<div class='a>b'><b><!-- <div> -->", "<p>last", 100000, false},
         {"<p>first</p>", "<ul><li>", "last", 100000, false},
+        {"<p>first</p>", "<div>", "<script>'<div>'</script><style>div{}</style><p>last", 900,
+         false},
         {"<p>first</p>", "<div><span></div>", "<p>last", 5000, true},
         {"<p>first</p>", "<p><a name=x><br>", "<p>last", 5000, true},
         {"<p>first</p><svg>", "<path/>", "</svg><p>last", 5000, true},
@@ -542,6 +544,18 @@ static void test_deep_html(void **state)
         extract_dump_free(&d);
         ph_buf_free(&html);
     }
+    /* Tags without an end are looked through once. */
+    extract_dump d;
+    ph_buf html;
+    ph_buf_init(&html, 0);
+    ph_buf_add_str(&html, "<p>first</p>");
+    for (int k = 0; k < 300000; k++)
+        ph_buf_add_str(&html, "<a ");
+    extract_dump_file(&d, written("deep.html", html.data, html.len), NULL);
+    assert_int_equal(d.status, PHIAL_OK);
+    assert_non_null(strstr(d.lines.data, "first"));
+    extract_dump_free(&d);
+    ph_buf_free(&html);
     remove(written("deep.html", "", 0));
 }
 

@@ -14,7 +14,6 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "helper/html_walk.h"
 
 #define NAMES 4096 /* different hashes of names; two names with one hash count as one */
 
@@ -86,7 +85,8 @@ static size_t find(ph_str s, size_t at, const char *bytes)
     return s.n;
 }
 
-/* A tag begins at s.p[at], which is '<'. False: it is none, or is cut off. */
+/* Whether a tag begins at s.p[at], which is '<'. One that is cut off ends at the text's end, as it
+ * does for a browser. */
 static bool read_tag(tag *t, ph_str s, size_t at)
 {
     size_t name = at + 1;
@@ -108,9 +108,9 @@ static bool read_tag(tag *t, ph_str s, size_t at)
             quote = c;
         value = c == '=' || (value && is_blank(c));
     }
-    t->end = i + 1;
+    t->end = i < s.n ? i + 1 : s.n;
     t->empty = i < s.n && s.p[i - 1] == '/';
-    return i < s.n;
+    return true;
 }
 
 static phial_status open_element(nesting *nest, uint16_t name, phial_error *err)
@@ -133,7 +133,7 @@ static phial_status count(nesting *nest, const tag *t, bool *deep, phial_error *
 {
     uint16_t name = number_of(t->name);
     phial_status st = PHIAL_OK;
-    *deep = nest->n > PH_HTML_DEPTH_MAX;
+    *deep = nest->n > PH_HTML_NESTING_MAX;
     if (is_one_of(t->name, uncounted, sizeof uncounted / sizeof uncounted[0]))
         return st;
     if (!t->closes) {
@@ -141,11 +141,11 @@ static phial_status count(nesting *nest, const tag *t, bool *deep, phial_error *
         if (t->empty && nest->count[nest->svg] + nest->count[nest->math] > 0)
             return st;
         st = open_element(nest, name, err);
-        *deep = nest->n > PH_HTML_DEPTH_MAX;
+        *deep = nest->n > PH_HTML_NESTING_MAX;
     } else if (nest->count[name] > 0) {
         uint16_t last;
         do {
-            *deep = nest->n > PH_HTML_DEPTH_MAX;
+            *deep = nest->n > PH_HTML_NESTING_MAX;
             last = nest->open[--nest->n];
             nest->count[last]--;
         } while (last != name);
@@ -185,6 +185,11 @@ phial_status ph_html_limit_depth(ph_str *html, ph_buf *room, phial_error *err)
             at++;
             continue;
         }
+        if (is_one_of(t.name, raw, sizeof raw / sizeof raw[0])) {
+            /* Its tags stay, or what is in it would become text. */
+            at = t.closes ? t.end : behind_raw(s, t.end, t.name);
+            continue;
+        }
         st = count(nest, &t, &deep, err);
         if (deep && st == PHIAL_OK) {
             ph_buf_add(room, s.p + kept, at - kept);
@@ -192,8 +197,6 @@ phial_status ph_html_limit_depth(ph_str *html, ph_buf *room, phial_error *err)
             kept = t.end;
         }
         at = t.end;
-        if (!t.closes && is_one_of(t.name, raw, sizeof raw / sizeof raw[0]))
-            at = behind_raw(s, at, t.name);
     }
     if (st == PHIAL_OK && kept > 0) {
         ph_buf_add(room, s.p + kept, s.n - kept);

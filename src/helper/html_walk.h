@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "fmt/flow.h"
 
-#define PH_HTML_DEPTH_MAX 512 /* elements deeper than this count as part of their parent */
+#define PH_HTML_DEPTH_MAX 2048 /* elements deeper than this count as part of their parent */
 
 typedef struct ph_html_frame {
     uint8_t kind, level; /* of the blocks in it */
