@@ -21,6 +21,7 @@
 
 void ph_avx2_fill_dots_32(ph_kern *kern);
 void ph_avx2_fill_dots_256(ph_kern *kern);
+void ph_avx2_fill_dots_lanes(ph_kern *kern);
 
 /* Defines the function NAME for one format: rows(f, j, m, form) for every `per` rows of weights,
  * with a constant m. The last rows are taken together with some that were done before, which gives
