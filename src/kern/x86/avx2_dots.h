@@ -102,4 +102,14 @@ DOTS_INLINE void dots_ask(const unsigned char *p, size_t bytes)
     }
 }
 
+/* The same for AVX2, into the second level and further ahead: requests for the first level occupy
+ * the buffers that its own misses wait for, and of long rows they come to more than it holds. */
+#define DOTS_LEAD 4096
+DOTS_INLINE void dots_ask_far(const unsigned char *p, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += PH_CACHE_LINE) {
+        _mm_prefetch((const char *)p + DOTS_LEAD + i, _MM_HINT_T1);
+    }
+}
+
 #endif

@@ -259,7 +259,7 @@ DOTS_INLINE void four_rows(const ph_few *f, size_t j, const int m, const super_f
         sums s[ROWS];
 #pragma GCC unroll 4
         for (int r = 0; r < ROWS; r++) {
-            dots_ask(next, f->step_bytes);
+            dots_ask_far(next, f->step_bytes);
             next += f->step_bytes;
             form.super(&s[r], w + (size_t)r * f->row_bytes, &x, m);
         }

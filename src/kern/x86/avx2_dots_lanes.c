@@ -132,7 +132,7 @@ DOTS_INLINE void eight_rows(const ph_few *f, size_t j, const int m, const lanes_
         }
 #pragma GCC unroll 4
         for (int p = 0; p < 4; p++) {
-            dots_ask(next, 2 * f->step_bytes);
+            dots_ask_far(next, 2 * f->step_bytes);
             next += 2 * f->step_bytes;
             add_run(all, &from, at + (form.five ? 48 : 16), scale + 2 * p, fifths, p, x + 64 * p,
                     form.five, m);
