@@ -1,5 +1,5 @@
-/* Products of 1 to PH_FAST_DOTS rows of activations with the formats of superblocks of 256, AVX2.
- * Contract: kern/fast.h.
+/* Products of 1 to PH_FAST_DOTS rows of activations with the formats of superblocks of 256, AVX2,
+ * except Q4_K and Q5_K (avx2_dots_lanes.c). Contract: kern/fast.h.
  *
  * Four rows of weights at a time; of each, a superblock is multiplied from the file's bytes in
  * registers: vpmaddubsw with the quanta as they are (unsigned), vpmaddwd with the sub-block's
@@ -7,7 +7,7 @@
  * taken off once, from scales and sums of x. The 32-bit sums of four rows meet in one vector, whose
  * lanes are rows, for the float operations.
  *
- * Bounds, 16 bits: 2 * 127 * 3, 7, 15, 31, 63 for Q2_K to Q6_K, at most 16002; IQ4_XS
+ * Bounds, 16 bits: 2 * 127 * 3, 7, 63 for Q2_K, Q3_K, Q6_K, at most 16002; IQ4_XS
  * 2 * 127 * 127. 32 bits: a pair of pairs times a scale of at most 128 in magnitude, 32 times at
  * most: 2 * 32258 * 32 * 8 for IQ4_XS, below 2^24.1; 2 * 16002 * 128 * 8, below 2^25, for Q6_K,
  * and its offset 32 * 2 * 128 * 2032 below 2^24.
@@ -26,9 +26,8 @@ typedef struct sums {
 
 /* Rows of x in one step. */
 typedef struct x_step {
-    const int8_t *q;             /* [m][PH_FAST_DEPTH] */
-    const int16_t *of_16;        /* [m][PH_FAST_SUBS] */
-    __m128i of_32[PH_FAST_DOTS]; /* sums of 32; only for formats with minimums for 32 */
+    const int8_t *q;      /* [m][PH_FAST_DEPTH] */
+    const int16_t *of_16; /* [m][PH_FAST_SUBS] */
 } x_step;
 
 /* A superblock of one row, `in`, with m rows of x. */
@@ -89,62 +88,6 @@ DOTS_INLINE __m256i spread_i16(__m256i numbers, const int lo, const int hi)
 }
 
 /* --- the formats ------------------------------------------------------------------------------ */
-
-/* 12 bytes of six-bit scales and mins (kern/scales6.h) as bytes: 8 scales, 8 mins. */
-DOTS_INLINE __m128i scales_6(const unsigned char *in)
-{
-    __m128i v = dots_load_16(in);
-    __m128i low =
-        _mm_srlv_epi32(_mm_shuffle_epi32(v, _MM_SHUFFLE(2, 1, 2, 0)), _mm_setr_epi32(0, 0, 0, 4));
-    __m128i high = _mm_srli_epi16(_mm_shuffle_epi32(v, _MM_SHUFFLE(1, 1, 0, 0)), 2);
-    low = _mm_and_si128(low, _mm_setr_epi32(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
-    high = _mm_and_si128(high, _mm_setr_epi32(0, 0x30303030, 0, 0x30303030));
-    return _mm_or_si128(low, high);
-}
-
-DOTS_INLINE void super_45(sums *out, const unsigned char *in, const x_step *x, const int m,
-                          const bool five)
-{
-    const __m256i low = _mm256_set1_epi8(15), fifth = _mm256_set1_epi8(16);
-    __m128i bytes = scales_6(in + 4);
-    __m256i scales = _mm256_broadcastsi128_si256(bytes);
-    __m128i mins = _mm_unpackhi_epi8(bytes, _mm_setzero_si128());
-    const unsigned char *q = in + (five ? 48 : 16);
-    __m256i bits = low;
-    start(out, m);
-#pragma GCC unroll 4
-    for (int i = 0; i < m; i++) {
-        out->min[i] = _mm_madd_epi16(mins, x->of_32[i]);
-    }
-    if (five) {
-        bits = dots_load(in + 16);
-    }
-#pragma GCC unroll 4
-    for (int p = 0; p < 4; p++) {
-        __m256i v = dots_load(q + 32 * p);
-        __m256i a = _mm256_and_si256(v, low);
-        __m256i b = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
-        if (five) { /* bits 2p and 2p + 1 to place 4 */
-            __m256i up =
-                p < 2 ? _mm256_slli_epi16(bits, 4 - 2 * p) : _mm256_srli_epi16(bits, 2 * p - 4);
-            a = _mm256_or_si256(a, _mm256_and_si256(up, fifth));
-            up = p < 2 ? _mm256_slli_epi16(bits, 3 - 2 * p) : _mm256_srli_epi16(bits, 2 * p - 3);
-            b = _mm256_or_si256(b, _mm256_and_si256(up, fifth));
-        }
-        add_scaled(out, a, spread_u8(scales, 2 * p, 2 * p), x, 64 * (size_t)p, m);
-        add_scaled(out, b, spread_u8(scales, 2 * p + 1, 2 * p + 1), x, 64 * (size_t)p + 32, m);
-    }
-}
-
-DOTS_INLINE void super_q4_k(sums *out, const unsigned char *in, const x_step *x, const int m)
-{
-    super_45(out, in, x, m, false);
-}
-
-DOTS_INLINE void super_q5_k(sums *out, const unsigned char *in, const x_step *x, const int m)
-{
-    super_45(out, in, x, m, true);
-}
 
 DOTS_INLINE void super_q6_k(sums *out, const unsigned char *in, const x_step *x, const int m)
 {
@@ -298,7 +241,7 @@ DOTS_INLINE __m128i sum_rows(__m256i a, __m256i b, __m256i c, __m256i d)
 typedef struct super_form {
     super_fn super;
     size_t d_at, dmin_at;
-    bool has_min, mins_of_32;
+    bool has_min;
 } super_form;
 
 DOTS_INLINE void four_rows(const ph_few *f, size_t j, const int m, const super_form form)
@@ -314,16 +257,9 @@ DOTS_INLINE void four_rows(const ph_few *f, size_t j, const int m, const super_f
     for (size_t k0 = 0; k0 < f->k; k0 += PH_FAST_DEPTH, row += f->x.m, w += f->step_bytes) {
         x_step x = {.q = f->x.q8 + row * PH_FAST_DEPTH, .of_16 = f->x.sums + row * PH_FAST_SUBS};
         sums s[ROWS];
-        if (form.mins_of_32) {
-#pragma GCC unroll 4
-            for (int i = 0; i < m; i++) {
-                x.of_32[i] = _mm_hadd_epi16(dots_load_16(x.of_16 + i * PH_FAST_SUBS),
-                                            dots_load_16(x.of_16 + i * PH_FAST_SUBS + 8));
-            }
-        }
 #pragma GCC unroll 4
         for (int r = 0; r < ROWS; r++) {
-            dots_ask(next, f->step_bytes);
+            dots_ask_far(next, f->step_bytes);
             next += f->step_bytes;
             form.super(&s[r], w + (size_t)r * f->row_bytes, &x, m);
         }
@@ -351,19 +287,15 @@ DOTS_INLINE void four_rows(const ph_few *f, size_t j, const int m, const super_f
 
 #define DOTS_256(name, ...)                                                                        \
     DOTS_DEFINE(dots_##name, ROWS, four_rows, super_form, super_##name, __VA_ARGS__)
-DOTS_256(q2_k, 80, 82, true, false)
-DOTS_256(q3_k, 108, 0, false, false)
-DOTS_256(q4_k, 0, 2, true, true)
-DOTS_256(q5_k, 0, 2, true, true)
-DOTS_256(q6_k, 208, 0, false, false)
-DOTS_256(iq4_xs, 0, 0, false, false)
+DOTS_256(q2_k, 80, 82, true)
+DOTS_256(q3_k, 108, 0, false)
+DOTS_256(q6_k, 208, 0, false)
+DOTS_256(iq4_xs, 0, 0, false)
 
 void ph_avx2_fill_dots_256(ph_kern *kern)
 {
     kern->dots[PH_QUANT_Q2_K] = dots_q2_k;
     kern->dots[PH_QUANT_Q3_K] = dots_q3_k;
-    kern->dots[PH_QUANT_Q4_K] = dots_q4_k;
-    kern->dots[PH_QUANT_Q5_K] = dots_q5_k;
     kern->dots[PH_QUANT_Q6_K] = dots_q6_k;
     kern->dots[PH_QUANT_IQ4_XS] = dots_iq4_xs;
 }

@@ -192,7 +192,7 @@ DOTS_INLINE void eight_rows(const ph_few *f, size_t j, const int m, const block_
     for (size_t k0 = 0; k0 < f->k; k0 += PH_FAST_DEPTH, row += f->x.m) {
         size_t n = f->k - k0 < PH_FAST_DEPTH ? (f->k - k0) / 32 : IN_STEP;
         for (size_t g = 0; g < n; g++, w += form.block_bytes) {
-            dots_ask(next, ROWS * form.block_bytes);
+            dots_ask_far(next, ROWS * form.block_bytes);
             next += ROWS * form.block_bytes;
             one_block(y, f, w, row, g, m, form);
         }

@@ -14,4 +14,5 @@ void ph_kern_fill_avx2(ph_kern *kern)
     ph_avx2_fill_int8(kern);
     ph_avx2_fill_dots_32(kern);
     ph_avx2_fill_dots_256(kern);
+    ph_avx2_fill_dots_lanes(kern);
 }
