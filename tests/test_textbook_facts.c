@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "train/textbook_clause_event.h"
 #include "train/textbook_grammar.h"
 #include "train/textbook_passage.h"
 #include "train/textbook_value.h"
@@ -154,9 +155,12 @@ static void test_asked_in_the_words_of_any_way(void **state)
         if (!ph_tb_passage_ask(&b.t, &b.question, &b.answer))
             continue;
         assert_true(stands_in(&b.answer, &b.text));
+        ph_tb_told told;
+        assert_true(ph_tb_passage_told(b.passage, 0, &told));
+        if (strcmp(told.frame, PH_TB_CLAUSE_FRAME) == 0)
+            continue; /* no row of the tables */
         const fact_row *row = row_of(b.last);
         bool own = false, other = false;
-        ph_tb_told told;
         for (size_t k = 0; ph_tb_passage_told(b.passage, k, &told); k++) {
             bool way = strcmp(told.frame, row->frame) == 0 && strcmp(told.key, row->key) == 0;
             own = own || (way && strcmp(told.sentences, row->sentences) == 0);
@@ -214,6 +218,80 @@ static void test_one_answer_in_any_way(void **state)
     bench_close(&b);
 }
 
+/* --- sentences that are put together ---------------------------------------------------------- */
+
+/* Nothing is left of shapes and slots, no part is missing between two blanks. */
+static bool is_whole(const ph_buf *text)
+{
+    static const char *const wrong[] = {"  ", " .", " ,", " ?", "%", "{", "}", "|", "~", "=>"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        if (strstr(text->data, wrong[i]) != NULL)
+            return false;
+    }
+    return text->len > 0;
+}
+
+static void test_clauses_are_whole(void **state)
+{
+    (void)state;
+    static bench b;
+    size_t n = 0, n_asked = 0;
+    bench_open(&b, 4);
+    for (int i = 0; i < 20000; i++) {
+        ph_tb_told told;
+        bench_passage(&b, 1);
+        assert_true(ph_tb_passage_told(b.passage, 0, &told));
+        if (strcmp(told.frame, PH_TB_CLAUSE_FRAME) != 0)
+            continue;
+        n++;
+        if (!is_whole(&b.text))
+            fail_msg("'%s'", b.text.data);
+        for (int k = 0; k < 4; k++) {
+            bool asked = k < 2 ? ph_tb_passage_ask(&b.t, &b.question, &b.answer)
+                               : ph_tb_passage_ask_absent(&b.t, &b.question);
+            if (asked && (!is_whole(&b.question) || (k < 2 && !is_whole(&b.answer))))
+                fail_msg("'%s', '%s'", b.question.data, b.answer.data);
+            n_asked += asked;
+        }
+    }
+    print_message("%zu sentences put together, %zu questions\n", n, n_asked);
+    assert_true(n > 3000 && n_asked > 3 * n);
+    bench_close(&b);
+}
+
+/* The forms of a verb, and what goes with a subject of two. */
+static void test_tenses_of_events(void **state)
+{
+    (void)state;
+    static const char *const finite[] = {"wrote", "writes", "will write", "has written"};
+    static const char *const asked[] = {"did write", "does write", "will write", "has written"};
+    static const char *const passive[] = {"was written", "is written", "will be written",
+                                          "has been written"};
+    static bench b;
+    bench_open(&b, 5);
+    for (int tense = PH_TB_PAST; tense <= PH_TB_PERFECT; tense++) {
+        ph_tb_event e = {.tense = (ph_tb_tense)tense,
+                         .base = "write",
+                         .past = "wrote",
+                         .participle = "written",
+                         .third = "writes"};
+        const char *const *wanted[] = {finite, asked, passive};
+        const char *const shapes[] = {"%f", "%d %b", "%p"};
+        for (int i = 0; i < 3; i++) {
+            ph_buf_clear(&b.text);
+            ph_tb_event_say(&b.t, &e, &b.text, ph_str_from(shapes[i]), 0);
+            assert_string_equal(b.text.data, wanted[i][tense]);
+        }
+        e.many_subjects = true;
+        ph_buf_clear(&b.text);
+        ph_tb_event_say(&b.t, &e, &b.text, ph_str_from("%f"), 0);
+        assert_string_equal(b.text.data, tense == PH_TB_PRESENT   ? "write"
+                                         : tense == PH_TB_PERFECT ? "have written"
+                                                                  : finite[tense]);
+    }
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +299,8 @@ int main(void)
         cmocka_unit_test(test_a_fact_is_told_once),
         cmocka_unit_test(test_asked_in_the_words_of_any_way),
         cmocka_unit_test(test_one_answer_in_any_way),
+        cmocka_unit_test(test_clauses_are_whole),
+        cmocka_unit_test(test_tenses_of_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

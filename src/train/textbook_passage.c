@@ -12,13 +12,16 @@
  */
 #include "train/textbook_passage.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/mem.h"
+#include "train/textbook_clause.h"
 
 #define FACTS 40 /* of all passages of an example */
 #define UNITS 24
+#define MADE  12 /* sentences of the grammar among them, not counting those told twice */
 
 typedef struct fact_row {
     const char *frame, *key, *sentences, *questions, *absent;
@@ -62,10 +65,18 @@ typedef struct unit {
     bool leads; /* its last sentence began with it or its pronoun */
 } unit;
 
+/* A row that is made for an example. */
+typedef struct made_row {
+    fact_row row; /* its texts are the clause's */
+    ph_tb_clause clause;
+    char key[16];
+} made_row;
+
 struct ph_tb_passage {
     fact facts[FACTS];
     unit units[UNITS];
-    size_t n_facts, n_units;
+    made_row made[MADE];
+    size_t n_facts, n_units, n_made;
     ph_buf scratch, other;
 };
 
@@ -84,6 +95,8 @@ ph_tb_passage *ph_tb_passage_new(phial_error *err)
     bool ok = p && reserve(&p->scratch) && reserve(&p->other);
     for (size_t i = 0; ok && i < FACTS; i++)
         ok = reserve(&p->facts[i].sentence);
+    for (size_t i = 0; ok && i < MADE; i++)
+        ok = ph_tb_clause_init(&p->made[i].clause);
     if (!ok) {
         ph_err_set(err, PHIAL_ERR_NO_MEMORY, "textbook: out of memory");
         ph_tb_passage_free(p);
@@ -96,6 +109,8 @@ void ph_tb_passage_free(ph_tb_passage *p)
 {
     for (size_t i = 0; p && i < FACTS; i++)
         ph_buf_free(&p->facts[i].sentence);
+    for (size_t i = 0; p && i < MADE; i++)
+        ph_tb_clause_free(&p->made[i].clause);
     if (p) {
         ph_buf_free(&p->scratch);
         ph_buf_free(&p->other);
@@ -107,6 +122,7 @@ void ph_tb_passage_clear(ph_tb_passage *p)
 {
     p->n_facts = 0;
     p->n_units = 0;
+    p->n_made = 0;
 }
 
 static bool of_frame(const fact_row *row, const frame_row *frame)
@@ -133,6 +149,11 @@ static size_t frame_rows(const frame_row *frame, size_t *first)
     return n;
 }
 
+static bool is_made(const fact_row *row)
+{
+    return strcmp(row->frame, PH_TB_CLAUSE_FRAME) == 0;
+}
+
 static bool same_fact(const fact_row *a, const fact_row *b)
 {
     return a == b || (strcmp(a->key, b->key) == 0 && strcmp(a->frame, b->frame) == 0);
@@ -142,11 +163,28 @@ static bool same_fact(const fact_row *a, const fact_row *b)
 static const fact_row *draw_way(ph_tb *t, const fact_row *row)
 {
     size_t n = 1;
+    if (is_made(row))
+        return row;
     while (row > rows && same_fact(row - 1, row))
         row--;
     while (row + n < rows + N_ROWS && same_fact(row + n, row))
         n++;
     return row + ph_tb_below(t, n);
+}
+
+/* One of a row's alternatives. What is made for an example holds none out: that was seen to when it
+ * was made. */
+static ph_str pick_of(ph_tb *t, const fact_row *row, ph_str group, char separator)
+{
+    ph_str rest = group, part = group;
+    size_t n = 1;
+    if (!is_made(row))
+        return ph_tb_pick_part(t, group, separator);
+    for (size_t i = 0; i < group.n; i++)
+        n += group.p[i] == separator;
+    for (size_t at = ph_tb_below(t, n) + 1; at > 0; at--)
+        ph_tb_split(&rest, separator, &part);
+    return part;
 }
 
 /* --- telling --- */
@@ -230,7 +268,7 @@ static bool tell(ph_tb *t, ph_tb_passage *p, ph_buf *out, size_t u, const fact_r
     f->env.n_slots = 0;
     f->env.outer = &p->units[u].env;
     ph_buf_clear(&f->sentence);
-    ph_str template = ph_tb_pick(t, row->sentences, '|');
+    ph_str template = pick_of(t, row, ph_str_from(row->sentences), '|');
     if (first && !names_subject(frame, template))
         return false;
     bool follows = !first && !is_event(frame), done = false;
@@ -284,12 +322,46 @@ static const frame_row *draw_frame(ph_tb *t)
     return &frames[i];
 }
 
+static bool has_verb(const ph_tb_passage *p, size_t verb)
+{
+    for (size_t i = 0; i < p->n_made; i++) {
+        for (size_t k = 0; k < PH_TB_CLAUSE_VERBS; k++) {
+            if (p->made[i].clause.verbs[k] == verb && verb != PH_TB_DRAWN_VERB)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A sentence of the grammar whose verbs nothing else has, or one that was told with other words:
+ * then somebody else did the same. NULL: no room. */
+static const fact_row *make_row(ph_tb *t, ph_tb_passage *p)
+{
+    if (p->n_made > 0 && ph_tb_chance(t, 35))
+        return &p->made[ph_tb_below(t, p->n_made)].row;
+    if (p->n_made == MADE)
+        return NULL;
+    made_row *made = &p->made[p->n_made];
+    ph_tb_clause *c = &made->clause;
+    ph_tb_clause_write(t, c);
+    if (c->sentences.failed || c->questions.failed || c->absent.failed ||
+        has_verb(p, c->verbs[0]) || has_verb(p, c->verbs[1]))
+        return NULL;
+    snprintf(made->key, sizeof made->key, "made%zu", p->n_made);
+    made->row = (fact_row){PH_TB_CLAUSE_FRAME, made->key, c->sentences.data, c->questions.data,
+                           c->absent.data};
+    p->n_made++;
+    return &made->row;
+}
+
 /* A row of the frame whose fact the unit has not told yet; a second unit of the same frame likes to
  * tell what the first one told. */
-static const fact_row *draw_row(ph_tb *t, const ph_tb_passage *p, size_t u, size_t first_fact)
+static const fact_row *draw_row(ph_tb *t, ph_tb_passage *p, size_t u, size_t first_fact)
 {
     const frame_row *frame = p->units[u].frame;
     size_t first, n = frame_rows(frame, &first);
+    if (strcmp(frame->name, PH_TB_CLAUSE_FRAME) == 0)
+        return make_row(t, p);
     for (int tries = 0; tries < 20; tries++) {
         const fact_row *row = &rows[first + ph_tb_below(t, n)];
         if (tries == 0 && p->n_facts > first_fact && ph_tb_chance(t, 60)) {
@@ -430,7 +502,7 @@ static bool draw_question(ph_tb *t, const fact_row *row, ph_str *wording, ph_str
         return false;
     ph_str asks = {part.p, (size_t)(arrow - part.p)};
     *answers = (ph_str){arrow + 2, part.n - asks.n - 2};
-    *wording = ph_tb_pick_part(t, asks, '/');
+    *wording = pick_of(t, row, asks, '/');
     return true;
 }
 
@@ -499,8 +571,8 @@ bool ph_tb_passage_ask(ph_tb *t, ph_buf *question, ph_buf *answer)
 static bool ask_unsaid(ph_tb *t, fact *f, ph_buf *question)
 {
     const fact_row *row = draw_way(t, f->row);
-    return row->absent[0] &&
-           ph_tb_fill(t, &f->env, question, ph_tb_pick(t, row->absent, '|'), PH_TB_ASK);
+    return row->absent[0] && ph_tb_fill(t, &f->env, question,
+                                        pick_of(t, row, ph_str_from(row->absent), '|'), PH_TB_ASK);
 }
 
 /* True if one of the facts answers the question when it is filled from that fact. */
@@ -563,6 +635,7 @@ bool ph_tb_passage_ask_absent(ph_tb *t, ph_buf *question)
         if (way == 0   ? ask_unsaid(t, f, question)
             : way == 1 ? ask_left_out(t, f, question)
                        : ask_changed(t, f, question)) {
+            capitalize(question, 0);
             add_framing(t, question);
             return true;
         }

@@ -1,8 +1,8 @@
 /* The end of the model: final LayerNorm, head, cross-entropy, and back; and LayerNorm backwards.
  *
- * Only positions with a target go through the head. Their logits exist for head_rows of them at a
- * time: made, turned into losses and their own gradients in place, used for the gradients of head
- * and stream, forgotten.
+ * The stream's rows are those with a target (train_pass.c). Their logits exist for head_rows of
+ * them at a time: made, turned into losses and their own gradients in place, used for the gradients
+ * of head and stream, forgotten.
  */
 #include <string.h>
 
@@ -21,7 +21,6 @@ typedef struct norm_run {
     ph_ticket ticket;
     ph_trainee *t;
     const float *dy, *x;
-    const uint32_t *rows;
     size_t n, norm, norm_bias;
 } norm_run;
 
@@ -39,13 +38,12 @@ static void norm_rows(void *arg, int thread, int n_threads)
         float *sums = t->norm_sums + b * 2 * width;
         memset(sums, 0, 2 * width * sizeof *sums);
         for (size_t i = begin; i < end && i < run->n; i++) {
-            size_t row = run->rows != NULL ? run->rows[i] : i;
             ph_layernorm_grad g = {
-                .dx = t->dx + row * width,
+                .dx = t->dx + i * width,
                 .dweight = sums,
                 .dbias = sums + width,
                 .dy = run->dy + i * width,
-                .x = run->x + row * width,
+                .x = run->x + i * width,
                 .weight = t->value + run->norm,
                 .n = width,
                 .eps = t->hp.norm_eps,
@@ -72,30 +70,15 @@ static void norm_columns(void *arg, int thread, int n_threads)
     }
 }
 
-void ph_train_norm_grad(ph_trainee *t, const float *dy, const float *x, const uint32_t *rows,
-                        size_t n, size_t norm, size_t norm_bias)
+void ph_train_norm_grad(ph_trainee *t, const float *dy, const float *x, size_t n, size_t norm,
+                        size_t norm_bias)
 {
-    norm_run run = {
-        .t = t, .dy = dy, .x = x, .rows = rows, .n = n, .norm = norm, .norm_bias = norm_bias};
+    norm_run run = {.t = t, .dy = dy, .x = x, .n = n, .norm = norm, .norm_bias = norm_bias};
     ph_pool_run(t->pool, norm_rows, &run);
     ph_pool_run(t->pool, norm_columns, &run);
 }
 
 /* --- cross-entropy ---------------------------------------------------------------------------- */
-
-static void gather_normed(void *arg, int thread, int n_threads)
-{
-    const head_run *run = arg;
-    ph_trainee *t = run->t;
-    size_t width = t->hp.n_embd, begin, end;
-    const float *x = t->x + t->hp.n_layer * t->options.max_tokens * width;
-    ph_pool_split(run->n, 1, thread, n_threads, &begin, &end);
-    for (size_t i = begin; i < end; i++) {
-        t->kern.layernorm(t->ln + i * width, x + t->target_rows[i] * width,
-                          t->value + t->final_norm, t->value + t->final_norm_bias, width,
-                          t->hp.norm_eps);
-    }
-}
 
 /* Logits to losses, and to gradients of the logits. */
 static void cross_entropy(void *arg, int thread, int n_threads)
@@ -163,8 +146,9 @@ static void head_block(ph_trainee *t, const head_run *run)
 double ph_train_head(ph_trainee *t, bool grad)
 {
     size_t width = t->hp.n_embd;
-    head_run all = {.t = t, .n = t->n_targets};
-    ph_pool_run(t->pool, gather_normed, &all);
+    const float *x = t->x + t->hp.n_layer * t->options.max_tokens * width;
+    ph_layernorm(&t->work, t->ln, width, x, width, t->value + t->final_norm,
+                 t->value + t->final_norm_bias, t->n_targets, width, t->hp.norm_eps);
     for (size_t first = 0; first < t->n_targets; first += t->head_rows) {
         size_t left = t->n_targets - first;
         head_run run = {
@@ -176,9 +160,8 @@ double ph_train_head(ph_trainee *t, bool grad)
         sum += t->row_loss[i];
     }
     if (grad) {
-        memset(t->dx, 0, t->batch->n * width * sizeof *t->dx);
-        ph_train_norm_grad(t, t->dln, t->x + t->hp.n_layer * t->options.max_tokens * width,
-                           t->target_rows, t->n_targets, t->final_norm, t->final_norm_bias);
+        memset(t->dx, 0, t->n_targets * width * sizeof *t->dx);
+        ph_train_norm_grad(t, t->dln, x, t->n_targets, t->final_norm, t->final_norm_bias);
     }
     return sum;
 }

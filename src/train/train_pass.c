@@ -4,6 +4,9 @@
  * product of LayerNorm(x). Backwards, d the gradient of x': fc2's and dense's inputs, gelu and its
  * slope (f becomes gelu(f)), weights of fc2 and dense, attention, LayerNorm(x) again, the weights
  * of the one product, and its input through LayerNorm, added to d, which is then the gradient of x.
+ *
+ * Behind the last layer's attention only rows with a target matter: from there on its rows, and
+ * those of the stream, are these alone, one behind the other.
  */
 #include <math.h>
 #include <string.h>
@@ -102,26 +105,64 @@ static void normed(ph_trainee *t, size_t layer)
                  t->value + w->norm_bias, t->batch->n, width, t->hp.norm_eps);
 }
 
+static bool is_last(const ph_trainee *t, size_t layer)
+{
+    return layer + 1 == t->hp.n_layer;
+}
+
+/* Rows of a layer behind its attention. */
+static size_t rows_behind(const ph_trainee *t, size_t layer)
+{
+    return is_last(t, layer) ? t->n_targets : t->batch->n;
+}
+
+/* Outputs [first, first + n) of q, k, v and fc1 together, of rows x. */
+static void project(ph_trainee *t, size_t layer, const float *x, size_t n_rows, size_t first,
+                    size_t n)
+{
+    const ph_train_layer *w = &t->layers[layer];
+    size_t width = t->hp.n_embd;
+    ph_sgemm g = {.a = x,
+                  .b = t->value + w->cat + first * width,
+                  .c = t->kept[layer].z + first,
+                  .m = n_rows,
+                  .n = n,
+                  .k = width,
+                  .lda = width,
+                  .ldb = width,
+                  .ldc = t->n_cat,
+                  .b_t = true,
+                  .bias = t->value + w->cat_bias + first};
+    ph_sgemm_run(&t->room, &g);
+}
+
+/* Rows with a target: of LayerNorm's and attention's output, and of the stream. */
+static void gather_last(void *arg, int thread, int n_threads)
+{
+    ph_trainee *t = arg;
+    size_t width = t->hp.n_embd, last = t->hp.n_layer - 1, begin, end;
+    const float *o = t->kept[last].o, *x = stream(t, last);
+    float *out = stream(t, last + 1);
+    ph_pool_split(t->n_targets, 1, thread, n_threads, &begin, &end);
+    for (size_t i = begin; i < end; i++) {
+        size_t row = t->target_rows[i];
+        memcpy(t->last_ln + i * width, t->ln + row * width, width * sizeof *o);
+        memcpy(t->last_o + i * t->n_q, o + row * t->n_q, t->n_q * sizeof *o);
+        memcpy(out + i * width, x + row * width, width * sizeof *o);
+    }
+}
+
 /* What backward needs of the layer, from its input. */
 static void layer_begin(ph_trainee *t, size_t layer)
 {
-    const ph_train_layer *w = &t->layers[layer];
-    const ph_train_kept *kept = &t->kept[layer];
-    size_t width = t->hp.n_embd;
+    size_t n_qkv = t->n_cat - t->hp.n_ff;
     normed(t, layer);
-    ph_sgemm cat = {.a = t->ln,
-                    .b = t->value + w->cat,
-                    .c = kept->z,
-                    .m = t->batch->n,
-                    .n = t->n_cat,
-                    .k = width,
-                    .lda = width,
-                    .ldb = width,
-                    .ldc = t->n_cat,
-                    .b_t = true,
-                    .bias = t->value + w->cat_bias};
-    ph_sgemm_run(&t->room, &cat);
-    ph_train_attn(t, kept);
+    project(t, layer, t->ln, t->batch->n, 0, is_last(t, layer) ? n_qkv : t->n_cat);
+    ph_train_attn(t, &t->kept[layer]);
+    if (is_last(t, layer)) {
+        ph_pool_run(t->pool, gather_last, t);
+        project(t, layer, t->last_ln, t->n_targets, n_qkv, t->hp.n_ff);
+    }
 }
 
 /* And its output. */
@@ -129,11 +170,12 @@ static void layer_end(ph_trainee *t, size_t layer)
 {
     const ph_train_layer *w = &t->layers[layer];
     const ph_train_kept *kept = &t->kept[layer];
-    size_t width = t->hp.n_embd;
-    ph_sgemm dense = {.a = kept->o,
+    size_t width = t->hp.n_embd, n_rows = rows_behind(t, layer);
+    bool last = is_last(t, layer);
+    ph_sgemm dense = {.a = last ? t->last_o : kept->o,
                       .b = t->value + w->dense,
                       .c = stream(t, layer + 1),
-                      .m = t->batch->n,
+                      .m = n_rows,
                       .n = width,
                       .k = t->n_q,
                       .lda = t->n_q,
@@ -141,13 +183,13 @@ static void layer_end(ph_trainee *t, size_t layer)
                       .ldc = width,
                       .b_t = true,
                       .bias = t->value + w->dense_bias,
-                      .from = stream(t, layer),
+                      .from = stream(t, last ? layer + 1 : layer),
                       .ld_from = width};
     ph_sgemm_run(&t->room, &dense);
     ph_sgemm down = {.a = kept->z + t->n_q + 2 * t->n_kv,
                      .b = t->value + w->down,
                      .c = stream(t, layer + 1),
-                     .m = t->batch->n,
+                     .m = n_rows,
                      .n = width,
                      .k = t->hp.n_ff,
                      .lda = t->n_cat,
@@ -188,39 +230,98 @@ static void gelu_backward(void *user, size_t row, size_t n_rows, size_t col, siz
     }
 }
 
+/* A product's outputs' gradient and its inputs, n_rows of them. */
+typedef struct grad_rows {
+    size_t n_rows;
+    const float *dy; /* [n_rows][n_out] */
+    size_t n_out, ld_dy;
+    const float *x; /* [n_rows][n_in] */
+    size_t n_in, ld_x;
+} grad_rows;
+
 /* Gradient of a weight stored [out][in], and of its bias, from those of its outputs. */
-static void weight_grad(ph_trainee *t, size_t weight, size_t bias, const float *dy, size_t n_out,
-                        size_t ld_dy, const float *x, size_t n_in, size_t ld_x)
+static void weight_grad(ph_trainee *t, size_t weight, size_t bias, const grad_rows *r)
 {
-    ph_sgemm g = {.a = dy,
-                  .b = x,
+    ph_sgemm g = {.a = r->dy,
+                  .b = r->x,
                   .c = t->grad + weight,
-                  .m = n_out,
-                  .n = n_in,
-                  .k = t->batch->n,
-                  .lda = ld_dy,
-                  .ldb = ld_x,
-                  .ldc = n_in,
+                  .m = r->n_out,
+                  .n = r->n_in,
+                  .k = r->n_rows,
+                  .lda = r->ld_dy,
+                  .ldb = r->ld_x,
+                  .ldc = r->n_in,
                   .a_t = true,
                   .from = t->grad + weight,
-                  .ld_from = n_in,
+                  .ld_from = r->n_in,
                   .a_sums = t->grad + bias};
     ph_sgemm_run(&t->room, &g);
 }
 
-/* Gradient of a product's input from that of its output. */
-static ph_sgemm input_grad(const ph_trainee *t, size_t weight, const float *dy, size_t n_out,
-                           float *dx, size_t n_in, size_t ld_dx)
+/* Gradient of a product's input from that of its output, both dense but for ld_dy and ld_dx. */
+static ph_sgemm input_grad(const ph_trainee *t, size_t n_rows, size_t weight, const float *dy,
+                           size_t n_out, size_t ld_dy, float *dx, size_t n_in, size_t ld_dx)
 {
     return (ph_sgemm){.a = dy,
                       .b = t->value + weight,
                       .c = dx,
-                      .m = t->batch->n,
+                      .m = n_rows,
                       .n = n_in,
                       .k = n_out,
-                      .lda = n_out,
+                      .lda = ld_dy,
                       .ldb = n_in,
                       .ldc = ld_dx};
+}
+
+/* Rows of attention's gradient to where their tokens are; the others have none. */
+static void scatter_o(void *arg, int thread, int n_threads)
+{
+    ph_trainee *t = arg;
+    size_t begin, end, at = 0;
+    ph_pool_split(t->batch->n, 1, thread, n_threads, &begin, &end);
+    while (at < t->n_targets && t->target_rows[at] < begin) {
+        at++;
+    }
+    for (size_t i = begin; i < end; i++) {
+        if (at < t->n_targets && t->target_rows[at] == i) {
+            memcpy(t->d_o + i * t->n_q, t->last_d_o + at++ * t->n_q, t->n_q * sizeof *t->d_o);
+        } else {
+            memset(t->d_o + i * t->n_q, 0, t->n_q * sizeof *t->d_o);
+        }
+    }
+}
+
+/* The same for the stream's gradient, in place and so from the end; and what came through fc1, in
+ * last_ln, is added to the gradient of LayerNorm's output. A thread has columns of its own. */
+static void scatter_stream(void *arg, int thread, int n_threads)
+{
+    ph_trainee *t = arg;
+    size_t width = t->hp.n_embd, begin, end, left = t->n_targets;
+    ph_pool_split(width, EMBED_COLUMNS, thread, n_threads, &begin, &end);
+    size_t bytes = (end - begin) * sizeof *t->dx;
+    for (size_t i = t->batch->n; i-- > 0;) {
+        if (left == 0 || t->target_rows[left - 1] != i) {
+            memset(t->dx + i * width + begin, 0, bytes);
+            continue;
+        }
+        left--;
+        memmove(t->dx + i * width + begin, t->dx + left * width + begin, bytes);
+        for (size_t c = begin; c < end; c++) {
+            t->dln[i * width + c] += t->last_ln[left * width + c];
+        }
+    }
+}
+
+/* Gradients of the outputs [first, first + n) of q, k, v and fc1 to their weights, and to dx. */
+static void project_backward(ph_trainee *t, size_t layer, const float *x, size_t n_rows,
+                             size_t first, size_t n, float *dx)
+{
+    const ph_train_layer *w = &t->layers[layer];
+    size_t width = t->hp.n_embd, weight = w->cat + first * width;
+    const grad_rows rows = {n_rows, t->dz + first, n, t->n_cat, x, width, width};
+    weight_grad(t, weight, w->cat_bias + first, &rows);
+    ph_sgemm to_x = input_grad(t, n_rows, weight, t->dz + first, n, t->n_cat, dx, width, width);
+    ph_sgemm_run(&t->room, &to_x);
 }
 
 static void layer_backward(ph_trainee *t, size_t layer)
@@ -228,25 +329,36 @@ static void layer_backward(ph_trainee *t, size_t layer)
     const ph_train_layer *w = &t->layers[layer];
     const ph_train_kept *kept = &t->kept[layer];
     size_t width = t->hp.n_embd, n_ff = t->hp.n_ff, first_f = t->n_cat - n_ff;
-    /* The last layer's are still there. */
-    if (t->options.recompute && layer + 1 < t->hp.n_layer) {
+    size_t n = t->batch->n, n_rows = rows_behind(t, layer);
+    bool last = is_last(t, layer);
+    if (t->options.recompute && !last) { /* the last layer's are still there */
         layer_begin(t, layer);
     }
-    ph_sgemm to_o = input_grad(t, w->dense, t->dx, width, t->d_o, t->n_q, t->n_q);
+    const float *o = last ? t->last_o : kept->o;
+    float *d_o = last ? t->last_d_o : t->d_o;
+    ph_sgemm to_o = input_grad(t, n_rows, w->dense, t->dx, width, width, d_o, t->n_q, t->n_q);
     ph_sgemm_run(&t->room, &to_o);
     gelu_block block = {t, kept->z + first_f};
-    ph_sgemm to_f = input_grad(t, w->down, t->dx, width, t->dz + first_f, n_ff, t->n_cat);
+    ph_sgemm to_f =
+        input_grad(t, n_rows, w->down, t->dx, width, width, t->dz + first_f, n_ff, t->n_cat);
     to_f.after = gelu_backward;
     to_f.user = &block;
     ph_sgemm_run(&t->room, &to_f);
-    weight_grad(t, w->dense, w->dense_bias, t->dx, width, width, kept->o, t->n_q, t->n_q);
-    weight_grad(t, w->down, w->down_bias, t->dx, width, width, block.f, n_ff, t->n_cat);
+    const grad_rows of_dense = {n_rows, t->dx, width, width, o, t->n_q, t->n_q};
+    weight_grad(t, w->dense, w->dense_bias, &of_dense);
+    const grad_rows of_down = {n_rows, t->dx, width, width, block.f, n_ff, t->n_cat};
+    weight_grad(t, w->down, w->down_bias, &of_down);
+    if (last) {
+        ph_pool_run(t->pool, scatter_o, t);
+    }
     ph_train_attn_grad(t, kept);
     normed(t, layer);
-    weight_grad(t, w->cat, w->cat_bias, t->dz, t->n_cat, t->n_cat, t->ln, width, width);
-    ph_sgemm to_ln = input_grad(t, w->cat, t->dz, t->n_cat, t->dln, width, width);
-    ph_sgemm_run(&t->room, &to_ln);
-    ph_train_norm_grad(t, t->dln, stream(t, layer), NULL, t->batch->n, w->norm, w->norm_bias);
+    project_backward(t, layer, t->ln, n, 0, last ? first_f : t->n_cat, t->dln);
+    if (last) { /* last_ln is read before it is written */
+        project_backward(t, layer, t->last_ln, n_rows, first_f, n_ff, t->last_ln);
+        ph_pool_run(t->pool, scatter_stream, t);
+    }
+    ph_train_norm_grad(t, t->dln, stream(t, layer), n, w->norm, w->norm_bias);
 }
 
 /* --- the two calls ---------------------------------------------------------------------------- */
@@ -261,7 +373,7 @@ static phial_status run_batch(ph_trainee *t, const ph_train_batch *batch, bool g
     forward(t);
     loss->sum = ph_train_head(t, grad);
     loss->n_targets = t->n_targets;
-    if (grad && isfinite(loss->sum)) {
+    if (grad && isfinite(loss->sum) && t->n_targets > 0) {
         for (size_t i = t->hp.n_layer; i-- > 0;) {
             layer_backward(t, i);
         }

@@ -215,6 +215,9 @@ static phial_status make_work(ph_trainee *t, phial_error *err)
         {&t->dln, n, width},
         {&t->dz, n, t->n_cat},
         {&t->d_o, n, t->n_q},
+        {&t->last_ln, n, width},
+        {&t->last_o, n, t->n_q},
+        {&t->last_d_o, n, t->n_q},
         {&t->logits, rows < n ? rows : n, hp->n_vocab},
         {&t->norm_sums, norm_blocks * 2, width},
         {&t->attn_room, t->attn_floats, (size_t)ph_pool_threads(t->pool)},
@@ -320,7 +323,8 @@ void ph_trainee_free(ph_trainee *t)
                            t->v,        t->chunks,      t->chunk_slot, t->chunk_sums, t->x,
                            t->kept,     t->activations, t->ln,         t->dx,         t->dln,
                            t->dz,       t->d_o,         t->logits,     t->norm_sums,  t->attn_room,
-                           t->row_loss, t->target_rows, t->examples};
+                           t->row_loss, t->target_rows, t->examples,   t->last_ln,    t->last_o,
+                           t->last_d_o};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
         ph_free(owned[i]);
     }

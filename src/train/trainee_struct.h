@@ -60,12 +60,15 @@ struct ph_trainee {
     double *chunk_sums;          /* owned */
     size_t n_chunks;
 
-    float *x;                /* owned: [n_layer + 1][n][n_embd], the residual stream */
-    ph_train_kept *kept;     /* owned array; with recompute all are the same memory */
-    float *activations;      /* owned: what kept points into */
-    float *ln, *dx, *dln;    /* owned: [n][n_embd] */
-    float *dz;               /* owned: [n][n_cat] */
-    float *d_o;              /* owned: [n][n_q] */
+    float *x;             /* owned: [n_layer + 1][n][n_embd], the residual stream */
+    ph_train_kept *kept;  /* owned array; with recompute all are the same memory */
+    float *activations;   /* owned: what kept points into */
+    float *ln, *dx, *dln; /* owned: [n][n_embd] */
+    float *dz;            /* owned: [n][n_cat] */
+    float *d_o;           /* owned: [n][n_q] */
+    /* Of the last layer, for rows with a target: LayerNorm's output (backwards: its gradient
+     * through fc1), attention's, and its gradient. Owned: [n][n_embd], [n][n_q], [n][n_q]. */
+    float *last_ln, *last_o, *last_d_o;
     float *logits;           /* owned: [head_rows][n_vocab] */
     float *norm_sums;        /* owned: [blocks][2][n_embd] */
     float *attn_room;        /* owned: attn_floats for each thread */
@@ -85,9 +88,9 @@ void ph_train_attn_grad(ph_trainee *t, const ph_train_kept *kept);
 /* train_head.c: losses of the last residual stream, and with `grad` the gradients of head and final
  * norm and, in dx, of the stream. */
 double ph_train_head(ph_trainee *t, bool grad);
-/* dx += gradient through LayerNorm of the rows of x; row i of dy belongs to row rows[i], or i if
- * rows is NULL. The norm's own gradients go to offsets norm and norm_bias. */
-void ph_train_norm_grad(ph_trainee *t, const float *dy, const float *x, const uint32_t *rows,
-                        size_t n, size_t norm, size_t norm_bias);
+/* dx += gradient through LayerNorm of n rows of x. The norm's own gradients go to offsets norm and
+ * norm_bias. */
+void ph_train_norm_grad(ph_trainee *t, const float *dy, const float *x, size_t n, size_t norm,
+                        size_t norm_bias);
 
 #endif
