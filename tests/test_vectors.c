@@ -835,7 +835,7 @@ static void test_lies(void **state)
         "DELETE FROM embedders",
         "UPDATE settings SET value=-1 WHERE name='embedder'",
         "UPDATE embedder_facts SET value=CAST('x' AS BLOB) WHERE name='context'",
-        "UPDATE embedder_facts SET value=CAST('2' AS BLOB) WHERE name='fast'",
+        "UPDATE embedder_facts SET value=CAST('4294967296' AS BLOB) WHERE name='fast'",
         "UPDATE embedder_facts SET value=CAST('7' AS BLOB) WHERE name='recipe'",
         "UPDATE embedder_facts SET value=CAST('7' AS BLOB) WHERE name='whiten'",
         "UPDATE embedder_facts SET value=zeroblob(200) WHERE name='whitening'",

@@ -185,6 +185,42 @@ static void test_reembed_and_export(void **state)
     expect(0, "$PHIAL collection reembed plain.phial && $PHIAL collection check plain.phial");
 }
 
+/* Vectors of an earlier fast arithmetic are not mixed with today's; those of exact arithmetic are
+ * what they were. */
+static void test_arithmetic(void **state)
+{
+    (void)state;
+    make_notes();
+    const cli_result *r = expect(2, "$PHIAL index notes.phial texts --math fast");
+    assert_non_null(strstr(r->err, "its arithmetic is fast, not exact"));
+    r = expect(2, "$PHIAL index other.phial texts --math fast");
+    assert_non_null(strstr(r->err, "--embedder"));
+    expect(0, "rm -f fast.phial; $PHIAL index fast.phial texts --embedder bert --math fast");
+    expect(0, "$PHIAL search fast.phial oil --mode dense");
+    sql("fast.phial", "UPDATE embedders SET hash=x'00112233445566778899aabbccddeeff';"
+                      "UPDATE embedder_facts SET value=x'31' WHERE name='fast'");
+    r = expect(2, "$PHIAL search fast.phial oil --mode dense");
+    assert_non_null(strstr(r->err, "another version of fast arithmetic (1, now it is 2)"));
+    assert_non_null(strstr(r->err, "phial collection reembed"));
+    r = expect(0, "$PHIAL search fast.phial oil"); /* by words */
+    assert_non_null(strstr(r->err, "another version of fast arithmetic"));
+    expect(2, "printf 'More.' >texts/more.txt; $PHIAL index fast.phial texts");
+    /* By the same embedder, from where it was, in the same arithmetic as it is now. */
+    expect(0, "$PHIAL collection reembed fast.phial");
+    r = expect(0, "$PHIAL search fast.phial oil --mode dense");
+    assert_int_equal(r->err[0], 0);
+    r = expect(2, "$PHIAL index fast.phial texts --math exact");
+    assert_non_null(strstr(r->err, "its arithmetic is exact, not fast"));
+    expect(0, "$PHIAL collection reembed fast.phial --math exact");
+    expect(0, "$PHIAL index fast.phial texts --math exact; rm texts/more.txt");
+    /* Other weights where the old ones were. */
+    expect(0, "cp " PHI "/model.safetensors " PHI "/*.json bert/; rm bert/vocab.txt");
+    r = expect(2, "$PHIAL search fast.phial oil --mode dense");
+    assert_non_null(strstr(r->err, "reembed makes them anew"));
+    expect(0, "$PHIAL collection reembed fast.phial --math exact");
+    expect(0, "$PHIAL search fast.phial oil --mode dense");
+}
+
 static void test_ask(void **state)
 {
     (void)state;
@@ -214,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_search),
         cmocka_unit_test(test_embedder_gone),
         cmocka_unit_test(test_reembed_and_export),
+        cmocka_unit_test(test_arithmetic),
         cmocka_unit_test(test_ask),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -95,8 +95,9 @@ PHIAL_API const char *phial_embedder_prefix(const phial_embedder *embedder, phia
 PHIAL_API const phial_model *phial_embedder_model(const phial_embedder *embedder);
 
 /* 32 hexadecimal digits and a NUL that tell which vectors belong together: a hash over the weights,
- * pooling, normalization, arithmetic, limit and prefixes. The number of threads, the batch and the
- * CPU play no part. The first call reads all weights. */
+ * pooling, normalization, arithmetic (exact, or which version of the fast one), limit and prefixes.
+ * Threads and batch play no part, nor does the CPU, except that those without int8 panels (ARM's)
+ * have another fast arithmetic. The first call reads all weights. */
 PHIAL_API phial_status phial_embedder_fingerprint(phial_embedder *embedder,
                                                   char out[PHIAL_FINGERPRINT_BYTES],
                                                   phial_error *err);

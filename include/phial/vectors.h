@@ -1,9 +1,9 @@
 /* Vectors of a collection: made by an embedder, kept in the collection, searched beside words.
  *
  * A collection remembers which embedder made its vectors (hash over weights, pooling,
- * normalization, arithmetic, limit, prefixes) and refuses another. Vectors are written while the
- * embedder goes on; a process that is killed loses at most some seconds of work, and the next call
- * goes on where it was.
+ * normalization, arithmetic with its version, limit, prefixes) and refuses another. Vectors are
+ * written while the embedder goes on; a process that is killed loses at most some seconds of work,
+ * and the next call goes on where it was.
  *
  * phial_search_options has the embedder for queries, the metric and what else belongs to a search.
  * What is scanned is derived from the vectors: an image in the user's cache folder
@@ -77,6 +77,13 @@ PHIAL_API phial_status phial_collection_open_embedder(phial_collection *collecti
                                                       phial_embedder **out, const char *path,
                                                       const phial_embedder_options *options,
                                                       phial_error *err);
+
+/* The same for making all vectors anew (phial_vectors_options.again): whatever is there now is
+ * opened, also if it is no longer what made the vectors. */
+PHIAL_API phial_status phial_collection_open_embedder_anew(phial_collection *collection,
+                                                           phial_embedder **out, const char *path,
+                                                           const phial_embedder_options *options,
+                                                           phial_error *err);
 
 typedef struct phial_vectors_progress {
     uint64_t done, total; /* chunks of this call */

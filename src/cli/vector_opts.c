@@ -44,9 +44,10 @@ phial_status ph_vectors_open_maker(phial_embedder **out, phial_collection *c, co
     phial_status st = phial_collection_get_vectors(c, &info, err);
     if (st != PHIAL_OK)
         return st;
-    bool pooling = ph_args_has(args, "pooling"), normalize = ph_args_flag(args, "normalize");
+    bool pooling = ph_args_has(args, "pooling"), normalize = ph_args_flag(args, "normalize"),
+         math = ph_args_has(args, "math");
     if (!info.present && !path && !again) {
-        if (pooling || normalize || ph_args_has(args, "whiten"))
+        if (pooling || normalize || math || ph_args_has(args, "whiten"))
             return ph_err_set(err, PHIAL_ERR_ARGUMENT,
                               "the collection has no vectors; --embedder names who makes them");
         return PHIAL_OK;
@@ -55,12 +56,16 @@ phial_status ph_vectors_open_maker(phial_embedder **out, phial_collection *c, co
         o.pooling = (phial_pooling)ph_args_choice(args, "pooling");
     if (normalize)
         o.normalize = PHIAL_NORMALIZE_YES;
+    if (math)
+        o.math = ph_args_choice(args, "math") == 1 ? PHIAL_MATH_FAST : PHIAL_MATH_EXACT;
     o.n_threads = (int)ph_args_int(args, "threads");
     /* With another pooling everything is as the model wants it, not as the collection has it. */
     if (path && (!info.present || again))
         return phial_embedder_open(out, path, &o, err);
-    if (!again || (!pooling && !normalize))
+    if (!again)
         return phial_collection_open_embedder(c, out, path, &o, err);
+    if (!pooling && !normalize)
+        return phial_collection_open_embedder_anew(c, out, NULL, &o, err);
     char *where = info.path.n > 0 ? ph_strndup(info.path.p, info.path.n, err) : NULL;
     if (!where)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "--embedder is needed: no path is remembered");

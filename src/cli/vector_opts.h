@@ -35,6 +35,11 @@
          .choices = PH_WHITEN_NAMES,                                                               \
          .help = "before vectors are compared take their mean away (centre), or also make their "  \
                  "coordinates uncorrelated and of equal spread (full); helps Phi's"},              \
+        {.name = "math",                                                                           \
+         .kind = PH_OPT_CHOICE,                                                                    \
+         .arg = "MODE",                                                                            \
+         .choices = ((const char *const[]){"exact", "fast", NULL}),                                \
+         .help = "arithmetic of the embedder; without it fast if its weights are quantized"},      \
         {.name = "threads",                                                                        \
          .letter = 't',                                                                            \
          .kind = PH_OPT_INT,                                                                       \

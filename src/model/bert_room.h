@@ -7,11 +7,12 @@
 #include "kern/sgemm.h"
 #include "model/bert_weights.h"
 
-/* How products are computed. */
+/* How products are computed. The numbers are the versions of ph_encode_ops: whoever changes what
+ * comes out of a fast form gives it a new one. */
 typedef enum ph_bert_math {
-    PH_BERT_EXACT, /* f32 panels */
-    PH_BERT_INT8,  /* fast: weights that are not quantized, packed as int8 */
-    PH_BERT_AS_IS  /* fast: quantized weights where they lie, others made Q8_0 */
+    PH_BERT_EXACT = 0, /* f32 panels */
+    PH_BERT_AS_IS = 1, /* fast: quantized weights where they lie, others made Q8_0 */
+    PH_BERT_INT8 = 2   /* fast: weights that are not quantized, packed as int8 */
 } ph_bert_math;
 
 /* The four products of a layer; q, k and v are one, except as they lie. */

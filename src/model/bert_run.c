@@ -351,5 +351,12 @@ static phial_status run(ph_encode_room *r, const ph_encode_batch *batch, const f
     return ph_source_check(r->model->source, err);
 }
 
-const ph_encode_ops ph_bert_encode = {
-    .room_new = ph_bert_room_new, .room_free = ph_bert_room_free, .run = run};
+static uint32_t fast_version(const ph_encode_room *r)
+{
+    return (uint32_t)r->math;
+}
+
+const ph_encode_ops ph_bert_encode = {.room_new = ph_bert_room_new,
+                                      .room_free = ph_bert_room_free,
+                                      .fast_version = fast_version,
+                                      .run = run};

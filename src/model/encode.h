@@ -43,6 +43,9 @@ typedef struct ph_encode_ops {
     phial_status (*room_new)(ph_encode_room **out, const phial_model *model, const ph_kern *kern,
                              ph_pool *pool, const ph_encode_limits *limits, phial_error *err);
     void (*room_free)(ph_encode_room *room); /* NULL is fine */
+    /* 0: exact. Otherwise which of the fast arithmetics: another number whenever other bits come
+     * out of the same weights, however little they differ. Collections of vectors keep it. */
+    uint32_t (*fast_version)(const ph_encode_room *room);
     /* *hidden: [n_rows][n_embd], the last layer's output, texts in their order; with first_only
      * [n_texts][n_embd]. Borrowed until the next call. CANCELLED, FILE_CHANGED. Allocates nothing.
      */

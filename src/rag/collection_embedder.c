@@ -74,9 +74,9 @@ static char *find_embedder(phial_collection *c, const ph_vector_set *set, phial_
     return NULL;
 }
 
-phial_status phial_collection_open_embedder(phial_collection *c, phial_embedder **out,
-                                            const char *path, const phial_embedder_options *options,
-                                            phial_error *err)
+static phial_status open_as_it_was(phial_collection *c, phial_embedder **out, const char *path,
+                                   const phial_embedder_options *options, bool same,
+                                   phial_error *err)
 {
     const ph_vector_set *set = NULL;
     phial_embedder_options o;
@@ -111,7 +111,7 @@ phial_status phial_collection_open_embedder(phial_collection *c, phial_embedder 
     if (st == PHIAL_ERR_ARGUMENT) /* it cannot do what the collection's does */
         ph_err_context(err, st, "%s: not the embedder that its vectors were made by (%s)", c->path,
                        set->name);
-    if (st == PHIAL_OK)
+    if (st == PHIAL_OK && same)
         st = ph_vector_set_same(c, set, *out, err);
     if (st != PHIAL_OK) {
         phial_embedder_close(*out);
@@ -119,4 +119,19 @@ phial_status phial_collection_open_embedder(phial_collection *c, phial_embedder 
     }
     ph_free(found);
     return st;
+}
+
+phial_status phial_collection_open_embedder(phial_collection *c, phial_embedder **out,
+                                            const char *path, const phial_embedder_options *options,
+                                            phial_error *err)
+{
+    return open_as_it_was(c, out, path, options, true, err);
+}
+
+phial_status phial_collection_open_embedder_anew(phial_collection *c, phial_embedder **out,
+                                                 const char *path,
+                                                 const phial_embedder_options *options,
+                                                 phial_error *err)
+{
+    return open_as_it_was(c, out, path, options, false, err);
 }

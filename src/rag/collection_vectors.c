@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "model/model_struct.h"
 #include "rag/collection_rank.h"
+#include "rt/embedder.h"
 
 #define TYPE          "f32"
 #define PREFIX_MAX    (64u << 10)
@@ -224,7 +225,7 @@ static phial_status read_facts(phial_collection *c, ph_vector_set *set, ph_buf *
         st = get_number(c, set->id, "context", &n_ctx, 0, b, err);
     if (st == PHIAL_OK)
         st = get_number(c, set->id, "recipe", &recipe, 0, b, err);
-    if (st == PHIAL_OK && (fast > 1 || n_ctx > UINT32_MAX))
+    if (st == PHIAL_OK && (fast > UINT32_MAX || n_ctx > UINT32_MAX))
         st = ph_damaged(c, "a number of its embedder", err);
     if (st == PHIAL_OK && recipe != PH_VECTOR_RECIPE)
         st = ph_err_set(err, PHIAL_ERR_UNSUPPORTED,
@@ -233,7 +234,7 @@ static phial_status read_facts(phial_collection *c, ph_vector_set *set, ph_buf *
                         c->path, (unsigned long long)recipe);
     if (st != PHIAL_OK)
         return st;
-    set->fast = fast == 1;
+    set->fast = (uint32_t)fast;
     set->n_ctx = (uint32_t)n_ctx;
     st = ph_fact_get(c, set->id, "path", b, err);
     if (st == PHIAL_OK && (b->len > PH_VECTOR_PATH_MAX || (b->len && memchr(b->data, 0, b->len))))
@@ -335,7 +336,7 @@ phial_status ph_vector_set_add(phial_collection *c, phial_embedder *e, phial_whi
     if (st == PHIAL_OK)
         st = ph_fact_put(c, *id, "path", ph_str_from(realpath(path, real) ? real : path), err);
     if (st == PHIAL_OK)
-        st = put_number(c, *id, "fast", phial_embedder_math(e) == PHIAL_MATH_FAST, err);
+        st = put_number(c, *id, "fast", ph_embedder_fast_version(e), err);
     if (st == PHIAL_OK)
         st = put_number(c, *id, "context", phial_embedder_n_ctx(e), err);
     if (st == PHIAL_OK)
@@ -359,7 +360,7 @@ static bool tell_difference(char *out, size_t room, const ph_vector_set *set, ph
 {
     const char *query = phial_embedder_prefix(e, PHIAL_EMBED_QUERY),
                *passage = phial_embedder_prefix(e, PHIAL_EMBED_PASSAGE);
-    bool fast = phial_embedder_math(e) == PHIAL_MATH_FAST;
+    uint32_t fast = ph_embedder_fast_version(e);
     if (phial_embedder_dim(e) != set->dim)
         snprintf(out, room, "it gives vectors of %u numbers, not %u",
                  (unsigned)phial_embedder_dim(e), (unsigned)set->dim);
@@ -374,9 +375,13 @@ static bool tell_difference(char *out, size_t room, const ph_vector_set *set, ph
     else if (phial_embedder_n_ctx(e) != set->n_ctx)
         snprintf(out, room, "it takes texts of %u tokens, not %u",
                  (unsigned)phial_embedder_n_ctx(e), (unsigned)set->n_ctx);
-    else if (fast != set->fast)
+    else if ((fast == 0) != (set->fast == 0))
         snprintf(out, room, "its arithmetic is %s, not %s", fast ? "fast" : "exact",
                  set->fast ? "fast" : "exact");
+    else if (fast != set->fast)
+        snprintf(out, room,
+                 "they were made by another version of fast arithmetic (%u, now it is %u)",
+                 (unsigned)set->fast, (unsigned)fast);
     else
         return false;
     return true;

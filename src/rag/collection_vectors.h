@@ -4,8 +4,9 @@
  * searched, "embedder_next" one whose vectors are being made to take its place; "vectors_through"
  * and "vectors_through_next" are ids of chunks: what lies below has been embedded. "collection" is
  * a random number that a collection is known by, "vector_stamp" one that is drawn anew whenever a
- * vector comes or goes. A vector is little-endian f32, then XXH3-64 of these bytes, seeded with its
- * chunk's id.
+ * vector comes or goes. The fact "fast" is 0 for exact arithmetic, otherwise the version of the
+ * fast one (ph_embedder_fast_version()), which is part of the embedder's hash too. A vector is
+ * little-endian f32, then XXH3-64 of these bytes, seeded with its chunk's id.
  */
 #ifndef PH_RAG_COLLECTION_VECTORS_H
 #define PH_RAG_COLLECTION_VECTORS_H
@@ -34,7 +35,8 @@ typedef struct ph_vector_set {
     phial_pooling pooling;
     char hash[PHIAL_FINGERPRINT_BYTES];
     uint32_t dim, n_ctx;
-    bool normalized, fast;
+    bool normalized;
+    uint32_t fast;              /* 0: exact arithmetic; otherwise which version of the fast one */
     phial_whiten whiten;        /* what is wanted */
     phial_whitening *whitening; /* owned; NULL: none, or not fitted yet */
     uint64_t whitening_sum;     /* its checksum; 0 without one */

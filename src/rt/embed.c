@@ -15,6 +15,8 @@
 #define BATCH_MAX      16384
 #define CTX_DEFAULT_LM 2048
 #define CTX_MIN        4
+#define FAST_VERSION_LM                                                                            \
+    1 /* of the fast arithmetic of language models, as ph_encode_ops has it for the others */
 
 void phial_embedder_options_default(phial_embedder_options *options)
 {
@@ -301,6 +303,14 @@ phial_math phial_embedder_math(const phial_embedder *e)
     return e->math;
 }
 
+uint32_t ph_embedder_fast_version(const phial_embedder *e)
+{
+    if (e->math != PHIAL_MATH_FAST) {
+        return 0;
+    }
+    return e->room != NULL ? e->model->arch->encode->fast_version(e->room) : FAST_VERSION_LM;
+}
+
 uint32_t phial_embedder_n_ctx(const phial_embedder *e)
 {
     return e->n_ctx;
@@ -333,7 +343,10 @@ phial_status phial_embedder_fingerprint(phial_embedder *e, char out[PHIAL_FINGER
     if (status != PHIAL_OK) {
         return status;
     }
-    const uint32_t numbers[] = {(uint32_t)e->pooling, e->normalize, (uint32_t)e->math, e->n_ctx};
+    /* Version 1 is written as nothing: so it was before there were versions. */
+    uint32_t fast = ph_embedder_fast_version(e);
+    const uint32_t numbers[] = {(uint32_t)e->pooling, e->normalize,
+                                (uint32_t)e->math | (fast > 1 ? fast << 8 : 0), e->n_ctx};
     ph_hasher_add(h, model, sizeof model);
     ph_hasher_add(h, numbers, sizeof numbers);
     for (size_t i = 0; i < 3; i++) {

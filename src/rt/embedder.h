@@ -49,6 +49,10 @@ struct phial_embedder {
 phial_status ph_embedder_open_bare(phial_embedder **out, const char *path,
                                    const phial_embedder_options *options, phial_error *err);
 
+/* 0: exact arithmetic; otherwise the version of the fast one, whose bits differ from those of
+ * others. Part of the fingerprint. */
+uint32_t ph_embedder_fast_version(const phial_embedder *e);
+
 /* As phial_embed(), for token ids that are complete, special ones included, none longer than
  * n_ctx; phial_embedder_normalizes() holds here too. */
 phial_status ph_embed_ids(phial_embedder *e, float *vectors, const phial_tokens *texts, size_t n,
