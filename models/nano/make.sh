@@ -76,6 +76,30 @@ write train4.jsonl train 61 --bytes 120000000 26 "$mix"
 write dev4.jsonl dev 8 -n 4000 26 "$mix"
 learn run5 train4.jsonl dev4.jsonl 7000 --from run4/model --math bf16 --lr 1e-3 --lr-end 2e-5 \
     --warmup 50 --steps 7000 --seed 5 --eval-every 500 --eval-tokens 16384
+
+# 6. A richer writer: long conversations, words that nobody knows.
+mix="answer=260,absent=30,dialog=560,passages=130,pages=20,reading=4,sum=110,story=60,haiku=60,"
+mix="${mix}joke=75,explain=8,code=5,chat=6,copy=30,words=30"
+write train5.jsonl train 201 --bytes 60000000 14 "$mix"
+write dev5.jsonl test 202 -n 1200 14 "$mix"
+learn run6 train5.jsonl dev5.jsonl 2200 --from run5/model --lr 1.5e-3 --lr-end 1.5e-3 \
+    --warmup 100 --steps 100000 --seed 11 --eval-every 550 --eval-tokens 40000
+
+# 7. With sentences that are put together by rules; the rate falls.
+mix="answer=200,absent=25,dialog=620,passages=120,pages=15,sum=80,story=60,haiku=60,joke=80,"
+mix="${mix}explain=6,code=4,chat=5,copy=25,words=25"
+write train6.jsonl train 301 --bytes 120000000 15 "$mix"
+write dev6.jsonl test 302 -n 1000 15 "$mix"
+learn run7 train6.jsonl dev6.jsonl 6000 --from run6/model --lr 1.5e-3 --lr-end 3e-5 \
+    --warmup 60 --steps 6000 --seed 21 --eval-every 600 --eval-tokens 40000
+
+# 8. Declining again, and more to tell.
+mix="answer=220,absent=110,dialog=560,passages=120,pages=15,sum=130,story=85,haiku=85,joke=95,"
+mix="${mix}explain=8,code=6,chat=6,copy=15,words=10"
+write train7.jsonl train 401 --bytes 16000000 27 "$mix"
+write dev7.jsonl test 402 -n 800 27 "$mix"
+learn run8 train7.jsonl dev7.jsonl 1200 --from run7/model --lr 4e-4 --lr-end 2e-5 \
+    --warmup 30 --steps 1200 --seed 31 --eval-every 300 --eval-tokens 30000
 mkdir -p nano.hf
-ln -sfn ../run5/model nano.hf/nano
+ln -sfn ../run8/model nano.hf/nano
 "$phial" convert nano.hf/nano nano.gguf # the folder's name becomes the model's
