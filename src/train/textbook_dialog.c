@@ -4,7 +4,9 @@
 #include "train/textbook_kinds.h"
 #include "train/textbook_passage.h"
 
-#define QUESTIONS 8
+/* A sentence is good for two or three questions; more would be asked again in other words. */
+#define PER_SENTENCE 3
+#define QUESTIONS 16
 
 /* True if somebody said so before. */
 static bool was_said(const ph_buf *dialog, const ph_buf *text)
@@ -21,11 +23,12 @@ static void say(ph_buf *dialog, const ph_buf *text)
 bool ph_textbook_write_dialog(ph_tb *t)
 {
     ph_textbook_example *ex = t->ex;
-    size_t n = 0, want = 2 + ph_tb_below(t, QUESTIONS - 1);
+    size_t n = 0, sentences = 1 + ph_tb_passage_length(t);
+    size_t want = sentences + ph_tb_below(t, (PER_SENTENCE - 1) * sentences + 1);
     ph_tb_passage_clear(t->passage);
-    if (!ph_tb_passage_add(t, &ex->passage, 1 + ph_tb_passage_length(t)))
+    if (!ph_tb_passage_add(t, &ex->passage, sentences))
         return false;
-    for (size_t tries = 0; tries < 3 * QUESTIONS && n < want; tries++) {
+    for (size_t tries = 0; tries < 3 * want && n < want && n < QUESTIONS; tries++) {
         bool absent = ph_tb_chance(t, t->options->absent);
         if (!ph_tb_draw_question(t, absent, &ex->question, &ex->answer) ||
             was_said(&ex->dialog, &ex->question))
