@@ -53,15 +53,29 @@ static size_t add_syllables(ph_tb *t, char *out, size_t n_syllables)
     return n;
 }
 
-#define SPLICE_PART  7 /* letters of a word at most */
+#define SPLICE_PART  9 /* letters of a word at most */
 #define SPLICE_TRIES 20
 
-/* A word of the tables that is letters alone, for training; empty if none was found. */
+/* Any word for training, each as likely as the others; empty where its table has none. */
+static ph_str draw_known(ph_tb *t)
+{
+    size_t n = 0, tables = ph_tb_table_count();
+    for (size_t i = 0; i < tables; i++)
+        n += t->tables[i].n_train;
+    size_t at = n > 0 ? ph_tb_below(t, n) : 0;
+    for (size_t i = 0; i < tables; i++) {
+        if (at < t->tables[i].n_train)
+            return t->tables[i].words[at];
+        at -= t->tables[i].n_train;
+    }
+    return (ph_str){NULL, 0};
+}
+
+/* One that is letters alone; empty if none was found. */
 static ph_str draw_letters(ph_tb *t)
 {
     for (int i = 0; i < SPLICE_TRIES; i++) {
-        const ph_tb_words *w = &t->tables[ph_tb_below(t, ph_tb_table_count())];
-        ph_str word = w->n_train > 0 ? w->words[ph_tb_below(t, w->n_train)] : (ph_str){NULL, 0};
+        ph_str word = draw_known(t);
         size_t n = 0;
         while (n < word.n &&
                ((word.p[n] >= 'a' && word.p[n] <= 'z') || (word.p[n] >= 'A' && word.p[n] <= 'Z')))
@@ -73,13 +87,21 @@ static ph_str draw_letters(ph_tb *t)
 }
 
 /* The beginning of one word and the end of another: the pieces that real words are made of, in an
- * order that nobody knows by heart. 0: none was found. */
+ * order that nobody knows by heart. Often nearly all of one word: "fr" and "ountain". A tokenizer
+ * has pieces of such length that stand in one common word alone, so nothing else teaches a model to
+ * write them in another. 0: none was found. */
 static size_t add_splice(ph_tb *t, char *out)
 {
     ph_str a = draw_letters(t), b = draw_letters(t);
     if (a.n == 0 || b.n == 0)
         return 0;
-    size_t head = 2 + ph_tb_below(t, a.n - 2), tail = 2 + ph_tb_below(t, b.n - 2);
+    unsigned whole = (unsigned)ph_tb_below(t, 3); /* 0: most of b, 1: most of a */
+    size_t head = whole == 0   ? 1 + ph_tb_below(t, 3)
+                  : whole == 1 ? a.n - 1 - ph_tb_below(t, 2)
+                               : 2 + ph_tb_below(t, a.n - 2);
+    size_t tail = whole == 0   ? b.n - 1 - ph_tb_below(t, 2)
+                  : whole == 1 ? 1 + ph_tb_below(t, 3)
+                               : 2 + ph_tb_below(t, b.n - 2);
     head = head < SPLICE_PART ? head : SPLICE_PART;
     tail = tail < SPLICE_PART ? tail : SPLICE_PART;
     memcpy(out, a.p, head);
