@@ -71,6 +71,30 @@ bool ph_cpu_has_avx512bf16(void)
            __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & LEAF7_1A_BF16) != 0;
 }
 
+#define LEAF_CACHES     0x4u /* one part for each cache */
+#define LEAF_CACHES_AMD 0x8000001du
+#define CACHE_TYPE      0x1fu /* in EAX: 0 behind the last, 1 data, 2 instructions, 3 both */
+#define CACHE_DATA      1u
+#define CACHE_LEVEL(a)  ((a) >> 5 & 7u)
+
+static size_t first_level(uint32_t leaf)
+{
+    uint32_t a, b, c, d;
+    for (uint32_t i = 0; __get_cpuid_count(leaf, i, &a, &b, &c, &d) && (a & CACHE_TYPE) != 0; i++) {
+        if ((a & CACHE_TYPE) == CACHE_DATA && CACHE_LEVEL(a) == 1) {
+            size_t ways = (b >> 22) + 1, parts = (b >> 12 & 0x3ff) + 1, line = (b & 0xfff) + 1;
+            return ways * parts * line * ((size_t)c + 1);
+        }
+    }
+    return 0;
+}
+
+size_t ph_cpu_first_level(void)
+{
+    size_t bytes = first_level(LEAF_CACHES_AMD);
+    return bytes != 0 ? bytes : first_level(LEAF_CACHES);
+}
+
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 

@@ -23,12 +23,13 @@
 
 #include "kern/quant.h"
 
-#define PH_FAST_DEPTH  256 /* numbers of a row taken apart at once: a multiple of every group */
-#define PH_FAST_GROUPS 8   /* at most so many groups in them */
-#define PH_FAST_SUB    16  /* numbers that share a min */
-#define PH_FAST_SUBS   (PH_FAST_DEPTH / PH_FAST_SUB)
-#define PH_FAST_FEW    8 /* rows of activations that `few` takes at most */
-#define PH_FAST_DOTS   4 /* and ph_dots_fn */
+#define PH_FAST_DEPTH    256 /* numbers of a row taken apart at once: a multiple of every group */
+#define PH_FAST_GROUPS   8   /* at most so many groups in them */
+#define PH_FAST_SUB      16  /* numbers that share a min */
+#define PH_FAST_SUBS     (PH_FAST_DEPTH / PH_FAST_SUB)
+#define PH_FAST_FEW      8 /* rows of activations that `few` takes at most */
+#define PH_FAST_DOTS     4 /* and ph_dots_fn, */
+#define PH_FAST_DOTS_MAX 8 /* some of which take more */
 
 /* Some rows of weights, up to PH_FAST_DEPTH numbers of each, as whole numbers. */
 typedef struct ph_ints {
@@ -82,9 +83,11 @@ typedef struct ph_few {
     size_t group;
     bool has_min;
     ph_split_fn split;
+    bool asks_far; /* the table's */
 } ph_few;
 
-/* The same for one format and m <= PH_FAST_DOTS, straight from the file's layout. */
+/* The same for one format, straight from the file's layout, and m <= PH_FAST_DOTS or what the table
+ * says. */
 typedef void (*ph_dots_fn)(const ph_few *f);
 
 /* Many rows of activations: rows of weights are taken from the file's layout into panels, in which

@@ -96,6 +96,12 @@ static void quantize(void *arg, int thread, int n_threads)
     quantize_rows(arg, begin, end);
 }
 
+/* Rows of x that the format's dots take at once. */
+static size_t dots_rows(const ph_kern *kern, ph_quant_index type)
+{
+    return kern->dots_rows[type] != 0 ? kern->dots_rows[type] : PH_FAST_DOTS;
+}
+
 /* n rows of the weight from `row` on, all rows of x. */
 static void few_rows(const fast_run *run, const ph_matmul *job, size_t row, size_t n)
 {
@@ -113,9 +119,10 @@ static void few_rows(const fast_run *run, const ph_matmul *job, size_t row, size
                   .bias = job->bias ? job->bias + row : NULL,
                   .group = form->group,
                   .has_min = form->has_min,
-                  .split = run->work->kern->split[type]};
+                  .split = run->work->kern->split[type],
+                  .asks_far = run->work->kern->asks_far};
     ph_dots_fn dots = run->work->kern->dots[type];
-    size_t most = dots != NULL ? PH_FAST_DOTS : PH_FAST_FEW;
+    size_t most = dots != NULL ? dots_rows(run->work->kern, type) : PH_FAST_FEW;
     for (size_t i = 0; i < run->m; i += most) {
         few.m = run->m - i < most ? run->m - i : most;
         few.first = i;
@@ -129,7 +136,7 @@ static const ph_panel_kind *kind_of(const fast_run *run, const ph_matmul *job)
 {
     ph_quant_index type = ph_quant_find(job->type)->index;
     const ph_kern *kern = run->work->kern;
-    size_t few = kern->dots[type] != NULL ? PH_FAST_DOTS : FEW_MAX;
+    size_t few = kern->dots[type] != NULL ? dots_rows(kern, type) : FEW_MAX;
     size_t from = kern->panels_from[type] != 0 ? kern->panels_from[type] : few + 1;
     return run->m < from ? NULL : kern->panels[type];
 }
@@ -139,8 +146,9 @@ static const ph_panel_kind *kind_of(const fast_run *run, const ph_matmul *job)
 static size_t few_chunk(const fast_run *run, const ph_matmul *job)
 {
     size_t row_bytes = ph_dtype_row_bytes(job->type, run->k);
+    size_t at_once = dots_rows(run->work->kern, ph_quant_find(job->type)->index);
     size_t rows = row_bytes > 0 ? FEW_BYTES / row_bytes : job->n;
-    rows = run->m > PH_FAST_DOTS && rows > FEW_CHUNK ? FEW_CHUNK : rows;
+    rows = run->m > at_once && rows > FEW_CHUNK ? FEW_CHUNK : rows;
     return rows > FEW_GRAIN ? rows - rows % FEW_GRAIN : FEW_GRAIN;
 }
 

@@ -320,7 +320,7 @@ static void products(void **state)
 static void few_rows(void **state)
 {
     (void)state;
-    enum { M = 7, LDY = 40 };
+    enum { M = 11, LDY = 40 };
     check_isa isas[CHECK_ISAS_MAX];
     size_t n_isas = check_isas(isas);
     ph_rng rng;
@@ -331,7 +331,7 @@ static void few_rows(void **state)
         if (form == NULL) {
             continue;
         }
-        size_t n = 1 + (size_t)q % 32, m = 1 + ph_rng_below(&rng, PH_FAST_DOTS);
+        size_t n = 1 + (size_t)q % 32, m = 1 + ph_rng_below(&rng, PH_FAST_DOTS_MAX);
         size_t k = form->group * (1 + ph_rng_below(&rng, form->group == 32 ? 20 : 4));
         size_t steps = (k + PH_FAST_DEPTH - 1) / PH_FAST_DEPTH;
         float *x = get(k * 4), *scale = get(steps * M * PH_FAST_GROUPS * 4), bias[32];
@@ -353,7 +353,7 @@ static void few_rows(void **state)
         check_guarded rows, got;
         unsigned char *w = check_guarded_new(&rows, n * row_bytes, 1);
         random_rows(&rng, quant, w, n, k);
-        static float want[PH_FAST_DOTS * LDY];
+        static float want[PH_FAST_DOTS_MAX * LDY];
         memset(want, 0xa5, sizeof want);
         ph_few few = {.y = want,
                       .ldy = LDY,
@@ -372,11 +372,15 @@ static void few_rows(void **state)
         isas[0].kern.few(&few);
         for (size_t i = 0; i < n_isas; i++) {
             ph_dots_fn dots = isas[i].kern.dots[quant->index];
+            size_t most = isas[i].kern.dots_rows[quant->index];
+            bool takes = dots != NULL && m <= (most != 0 ? most : PH_FAST_DOTS);
             few.split = isas[i].kern.split[quant->index];
-            for (int own = 0; own < 2; own++) {
+            for (int own = 0; own < 3;
+                 own++) { /* without dots, with them, as a table that asks far */
+                few.asks_far = own == 2;
                 few.y = check_guarded_new(&got, sizeof want, 4);
-                (own && dots != NULL ? dots : isas[i].kern.few)(&few);
-                if (!check_same_bits(few.y, want, PH_FAST_DOTS * LDY)) {
+                (own > 0 && takes ? dots : isas[i].kern.few)(&few);
+                if (!check_same_bits(few.y, want, PH_FAST_DOTS_MAX * LDY)) {
                     fail_msg("%s %s m %zu n %zu k %zu", isas[i].label, ph_dtype_name(quant->type),
                              m, n, k);
                 }

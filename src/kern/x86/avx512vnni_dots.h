@@ -17,13 +17,24 @@
 
 #define VNNI_ROWS   16
 #define VNNI_NEAR   (32 << 10) /* sixteen rows of more bytes do not stay in the first-level cache */
-#define VNNI_GROUPS 4 /* vectors for them */
+#define VNNI_GROUPS 4          /* vectors for them */
 
-/* Rows so long that, when their turn comes, they are in the second-level cache: what they need next
- * is asked for once more. For shorter ones that only costs (docs/SPEED.md). */
-DOTS_INLINE bool vnni_long_rows(size_t row_bytes)
+/* Rows so long that, when their turn comes, they are in the second-level cache, although the first
+ * was asked to take them: what they need next is asked for once more. For shorter ones that only
+ * costs (docs/SPEED.md). */
+DOTS_INLINE bool vnni_long_rows(const ph_few *f)
 {
-    return VNNI_ROWS * row_bytes > VNNI_NEAR;
+    return !f->asks_far && VNNI_ROWS * f->row_bytes > VNNI_NEAR;
+}
+
+/* What the next rows need. */
+DOTS_INLINE void vnni_ask(const unsigned char *p, size_t bytes, bool far)
+{
+    if (far) {
+        dots_ask_far(p, bytes);
+    } else {
+        dots_ask(p, bytes);
+    }
 }
 
 /* 16 bytes each of four rows that lie `apart`. */

@@ -1,13 +1,13 @@
 /* Products of a few rows of activations with the formats of superblocks of 256.
  *
  * vpmaddubsw multiplies bytes and adds pairs in 16 bits, vpdpwssd multiplies by the sub-block's
- * 16-bit scale and adds to the sums; the two halves of a sub-block of 32 are added in 16 bits
- * first. IQ4_XS, whose numbers plus 128 do not leave 16 bits enough, takes vpdpbusd and a
- * multiplication in 32 bits. The rest: avx512vnni_dots.h.
+ * 16-bit scale and adds to the sums. IQ4_XS, whose numbers plus 128 do not leave 16 bits enough,
+ * takes vpdpbusd and a multiplication in 32 bits. Q4_K, Q5_K and Q6_K: avx512vnni_dots_lanes.h. The
+ * rest: avx512vnni_dots.h.
  *
- * Bounds, 16 bits: 2 * 127 * 63 = 16002 for Q6_K, 4 * 127 * 31 = 15748 for Q5_K. 32 bits, of a
- * quarter's lane: 16 pairs of pairs * 128 * 16002 < 2^26 for Q6_K, offset 32 * 4 * 128 * 2032 <
- * 2^25; 64 * 241 * 127 * 32 < 2^26 for IQ4_XS, offset 128 * 2 * 32 * 4064 < 2^25.
+ * Bounds, 16 bits: 2 * 127 * 7 = 1778. 32 bits, of a quarter's lane: 16 pairs of pairs * 128 * 1778
+ * < 2^22 for Q3_K, offset 4 * 4 * 128 * 2032 < 2^22; 64 * 241 * 127 * 32 < 2^26 for IQ4_XS, offset
+ * 128 * 2 * 32 * 4064 < 2^25.
  */
 #ifndef PH_KERN_X86_AVX512VNNI_DOTS_256_H
 #define PH_KERN_X86_AVX512VNNI_DOTS_256_H
@@ -72,85 +72,6 @@ DOTS_INLINE void vnni_add_16(vnni_sums *out, __m512i w, __m512i scale, const vnn
     }
 }
 
-/* A sub-block of 32. */
-DOTS_INLINE void vnni_add_32(vnni_sums *out, const __m512i w[2], __m512i scale, const vnni_x *x,
-                             int at, const int m)
-{
-#pragma GCC unroll 4
-    for (int i = 0; i < m; i++) {
-        const int8_t *q = x->q + i * PH_FAST_DEPTH + at;
-        __m512i p = _mm512_add_epi16(_mm512_maddubs_epi16(w[0], vnni_all_of(q)),
-                                     _mm512_maddubs_epi16(w[1], vnni_all_of(q + 16)));
-        out->s[i] = _mm512_dpwssd_epi32(out->s[i], p, scale);
-    }
-}
-
-/* 12 bytes of six-bit scales and mins (kern/scales6.h) as bytes: 8 scales, 8 mins. */
-DOTS_INLINE __m512i vnni_scales_6(const unsigned char *in, size_t apart)
-{
-    const __m512i first =
-        vnni_all(_mm_setr_epi8(0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 8, 9, 10, 11));
-    const __m512i second =
-        vnni_all(_mm_setr_epi8(-1, -1, -1, -1, 0, 1, 2, 3, -1, -1, -1, -1, 4, 5, 6, 7));
-    __m512i v = vnni_of_four(in, apart);
-    __m512i low =
-        _mm512_srlv_epi32(_mm512_shuffle_epi8(v, first), vnni_all(_mm_setr_epi32(0, 0, 0, 4)));
-    __m512i high = _mm512_srli_epi16(_mm512_shuffle_epi8(v, second), 2);
-    low = _mm512_and_si512(
-        low, vnni_all(_mm_setr_epi32(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f)));
-    return _mm512_or_si512(low, _mm512_and_si512(high, _mm512_set1_epi8(0x30)));
-}
-
-DOTS_INLINE void vnni_super_45(vnni_sums *out, const unsigned char *in, size_t apart,
-                               const vnni_x *x, const int m, const bool five)
-{
-    const __m512i low = _mm512_set1_epi8(15), fifth = _mm512_set1_epi8(16);
-    const unsigned char *q = in + (five ? 48 : 16);
-    __m512i scales = vnni_scales_6(in + 4, apart), bits[2] = {low, low};
-    __m512i mins = _mm512_unpackhi_epi8(scales, _mm512_setzero_si512());
-    vnni_start(out, m);
-#pragma GCC unroll 4
-    for (int i = 0; i < m; i++) {
-        out->min[i] = _mm512_madd_epi16(mins, x->of_32[i]);
-    }
-    if (five) {
-        bits[0] = vnni_of_four(in + 16, apart);
-        bits[1] = vnni_of_four(in + 32, apart);
-    }
-#pragma GCC unroll 4
-    for (int p = 0; p < 4; p++) {
-        __m512i even[2], odd[2];
-#pragma GCC unroll 2
-        for (int h = 0; h < 2; h++) {
-            __m512i v = vnni_of_four(q + 32 * p + 16 * h, apart);
-            even[h] = _mm512_and_si512(v, low);
-            odd[h] = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
-            if (five) { /* bits 2p and 2p + 1 to place 4 */
-                __m512i up = p < 2 ? _mm512_slli_epi16(bits[h], (unsigned)(4 - 2 * p) & 15)
-                                   : _mm512_srli_epi16(bits[h], (unsigned)(2 * p - 4) & 15);
-                even[h] = _mm512_or_si512(even[h], _mm512_and_si512(up, fifth));
-                up = p < 2 ? _mm512_slli_epi16(bits[h], (unsigned)(3 - 2 * p) & 15)
-                           : _mm512_srli_epi16(bits[h], (unsigned)(2 * p - 3) & 15);
-                odd[h] = _mm512_or_si512(odd[h], _mm512_and_si512(up, fifth));
-            }
-        }
-        vnni_add_32(out, even, vnni_spread_u8(scales, 2 * p), x, 64 * p, m);
-        vnni_add_32(out, odd, vnni_spread_u8(scales, 2 * p + 1), x, 64 * p + 32, m);
-    }
-}
-
-DOTS_INLINE void vnni_super_q4_k(vnni_sums *out, const unsigned char *in, size_t apart,
-                                 const vnni_x *x, const int m)
-{
-    vnni_super_45(out, in, apart, x, m, false);
-}
-
-DOTS_INLINE void vnni_super_q5_k(vnni_sums *out, const unsigned char *in, size_t apart,
-                                 const vnni_x *x, const int m)
-{
-    vnni_super_45(out, in, apart, x, m, true);
-}
-
 /* 16 bytes with a sign in each quarter as 16-bit numbers, eight and eight; and sums begun at
  * -(2^shift) of them for every number of x. */
 DOTS_INLINE void vnni_signed_scales(__m512i scales[2], vnni_sums *out, __m512i bytes,
@@ -163,34 +84,6 @@ DOTS_INLINE void vnni_signed_scales(__m512i scales[2], vnni_sums *out, __m512i b
     for (int i = 0; i < m; i++) {
         __m512i s = _mm512_slli_epi32(vnni_with_sums(scales, x, i), (unsigned)shift);
         out->s[i] = _mm512_sub_epi32(zero, s);
-    }
-}
-
-DOTS_INLINE void vnni_super_q6_k(vnni_sums *out, const unsigned char *in, size_t apart,
-                                 const vnni_x *x, const int m)
-{
-    const __m512i low = _mm512_set1_epi8(15), high = _mm512_set1_epi8(0x30);
-    __m512i scales[2];
-    vnni_signed_scales(scales, out, vnni_of_four(in + 192, apart), 5, x, m);
-#pragma GCC unroll 4
-    for (int part = 0; part < 4; part++) { /* 16 numbers of each run of 32, of each half */
-        const int half = part / 2, h = part % 2;
-        __m512i a = vnni_of_four(in + 64 * half + 16 * h, apart);
-        __m512i b = vnni_of_four(in + 64 * half + 32 + 16 * h, apart);
-        __m512i bits = vnni_of_four(in + 128 + 32 * half + 16 * h, apart), q[4];
-        q[0] = _mm512_or_si512(_mm512_and_si512(a, low),
-                               _mm512_and_si512(_mm512_slli_epi16(bits, 4), high));
-        q[1] = _mm512_or_si512(_mm512_and_si512(b, low),
-                               _mm512_and_si512(_mm512_slli_epi16(bits, 2), high));
-        q[2] = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(a, 4), low),
-                               _mm512_and_si512(bits, high));
-        q[3] = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(b, 4), low),
-                               _mm512_and_si512(_mm512_srli_epi16(bits, 2), high));
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            vnni_add_16(out, q[i], vnni_spread_i16(scales[half], 2 * i + h), x,
-                        128 * half + 32 * i + 16 * h, m);
-        }
     }
 }
 
@@ -316,7 +209,7 @@ DOTS_INLINE void vnni_rows_256(const ph_few *f, size_t j, const int m, const vnn
     __m512 y[PH_FAST_DOTS];
     const unsigned char *w = f->w + j * f->row_bytes;
     const unsigned char *next = w + VNNI_ROWS * f->row_bytes;
-    const bool near = vnni_long_rows(f->row_bytes);
+    const bool near = vnni_long_rows(f);
 #pragma GCC unroll 4
     for (int i = 0; i < m; i++) {
         y[i] = _mm512_setzero_ps();
@@ -331,7 +224,7 @@ DOTS_INLINE void vnni_rows_256(const ph_few *f, size_t j, const int m, const vnn
             x.of_32[i] = vnni_all(_mm_hadd_epi16(dots_load_16(of_16), dots_load_16(of_16 + 8)));
         }
         for (size_t p = 0; p < VNNI_GROUPS; p++) {
-            dots_ask(next, 4 * f->step_bytes);
+            vnni_ask(next, 4 * f->step_bytes, f->asks_far);
             next += 4 * f->step_bytes;
             for (size_t r = p; near && r < VNNI_ROWS; r += VNNI_GROUPS) {
                 dots_ask(w + r * f->row_bytes + f->step_bytes, f->step_bytes);
@@ -360,9 +253,6 @@ DOTS_INLINE void vnni_rows_256(const ph_few *f, size_t j, const int m, const vnn
 
 VNNI_DOTS(q2_k, vnni_rows_256, vnni_super_form, vnni_super_q2_k, 80, 82, true)
 VNNI_DOTS(q3_k, vnni_rows_256, vnni_super_form, vnni_super_q3_k, 108, 0, false)
-VNNI_DOTS(q4_k, vnni_rows_256, vnni_super_form, vnni_super_q4_k, 0, 2, true)
-VNNI_DOTS(q5_k, vnni_rows_256, vnni_super_form, vnni_super_q5_k, 0, 2, true)
-VNNI_DOTS(q6_k, vnni_rows_256, vnni_super_form, vnni_super_q6_k, 208, 0, false)
 VNNI_DOTS(iq4_xs, vnni_rows_256, vnni_super_form, vnni_super_iq4_xs, 0, 0, false)
 
 #endif

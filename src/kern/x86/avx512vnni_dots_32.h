@@ -138,7 +138,7 @@ DOTS_INLINE void vnni_rows_32(const ph_few *f, size_t j, const int m, const vnni
     __m512 y[PH_FAST_DOTS];
     const unsigned char *w = f->w + j * f->row_bytes;
     const unsigned char *next = w + VNNI_ROWS * f->row_bytes;
-    const bool near = vnni_long_rows(f->row_bytes);
+    const bool near = vnni_long_rows(f);
 #pragma GCC unroll 4
     for (int i = 0; i < m; i++) {
         y[i] = _mm512_setzero_ps();
@@ -147,7 +147,7 @@ DOTS_INLINE void vnni_rows_32(const ph_few *f, size_t j, const int m, const vnni
     for (size_t k0 = 0; k0 < f->k; k0 += PH_FAST_DEPTH, row += f->x.m) {
         size_t n = (f->k - k0 < PH_FAST_DEPTH ? f->k - k0 : PH_FAST_DEPTH) / 32;
         for (size_t g = 0; g < n; g++, w += form.block_bytes) {
-            dots_ask(next, VNNI_ROWS * form.block_bytes);
+            vnni_ask(next, VNNI_ROWS * form.block_bytes, f->asks_far);
             next += VNNI_ROWS * form.block_bytes;
             if (near) {
                 vnni_ask_near(w, f->row_bytes, g, form.block_bytes);

@@ -126,11 +126,10 @@ PACK_INLINE __m512i vk_byte(__m512i quads, const int at, const bool sign)
 PACK_INLINE void vk_head_45(byte_panel *panel, const unsigned char *src, size_t row_bytes)
 {
     const __m512i low = vk_bytes(15), six = vk_bytes(63), two = vk_bytes(0x30);
-    const __m512i pairs[2] = {
-        _mm512_broadcast_i32x4(
-            _mm_setr_epi8(0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13, -1)),
-        _mm512_broadcast_i32x4(
-            _mm_setr_epi8(2, -1, 3, -1, 6, -1, 7, -1, 10, -1, 11, -1, 14, -1, 15, -1))};
+    const __m512i pairs[2] = {_mm512_broadcast_i32x4(_mm_setr_epi8(0, -1, 1, -1, 4, -1, 5, -1, 8,
+                                                                   -1, 9, -1, 12, -1, 13, -1)),
+                              _mm512_broadcast_i32x4(_mm_setr_epi8(2, -1, 3, -1, 6, -1, 7, -1, 10,
+                                                                   -1, 11, -1, 14, -1, 15, -1))};
     __m512i t[4], scale[2], min[2];
     vk_turn_16(t, src, row_bytes);
     __m256i d[2];
@@ -188,17 +187,24 @@ PACK_INLINE void vk_q5_k(byte_panel *panel, const unsigned char *src, size_t row
     vk_45(panel, src, row_bytes, true);
 }
 
-PACK_INLINE void vk_q6_k(byte_panel *panel, const unsigned char *src, size_t row_bytes, size_t k)
+/* d and scales of Q6_K. */
+PACK_INLINE void vk_head_q6_k(byte_panel *panel, const unsigned char *src, size_t row_bytes)
 {
-    const __m512i low = vk_bytes(15), two = vk_bytes(0x30);
-    __m512i scale[4], a[8], b[8], bits[8];
-    (void)k;
+    __m512i scale[4];
     vk_turn_16(scale, src + 192, row_bytes);
 #pragma GCC unroll 16
     for (int s = 0; s < 16; s++) {
         vk_store(panel->scale[s], vk_byte(scale[s / 4], s % 4, true));
     }
     vk_f16(panel->d[0], src + 208, row_bytes);
+}
+
+PACK_INLINE void vk_q6_k(byte_panel *panel, const unsigned char *src, size_t row_bytes, size_t k)
+{
+    const __m512i low = vk_bytes(15), two = vk_bytes(0x30);
+    __m512i a[8], b[8], bits[8];
+    (void)k;
+    vk_head_q6_k(panel, src, row_bytes);
     for (size_t half = 0; half < 2; half++) {
         unsigned char(*out)[PANEL_ROWS][4] = panel->q.v + 32 * half;
         vk_turn(a, src + 64 * half, row_bytes);
