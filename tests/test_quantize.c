@@ -212,6 +212,11 @@ static void overrides(void **state)
            "PATTERN=TYPE");
     expect("$PHIAL quantize $T/m.gguf $T/o2.gguf --type Q4_0 --tensor-type '*=Q4_L'", 2,
            "did you mean");
+    expect("$PHIAL quantize $T/m.gguf $T/o2.gguf --type q4km", 2,
+           "no mix 'q4km' (did you mean "
+           "Q4_K_M?); there are");
+    expect("$PHIAL quantize $T/m.gguf $T/o2.gguf --type nonsense", 2,
+           "no mix 'nonsense'; there are");
 }
 
 static void refused(void **state)
