@@ -228,9 +228,9 @@ static void refused(void **state)
     expect("$PHIAL quantize $T/m.gguf $T/m.gguf --type Q8_0 --force", 2, "source itself");
     expect("$PHIAL quantize $T/m.gguf $T/out.gguf --type Q8_0", 2, "there already");
     expect("$PHIAL quantize $T/nix.gguf $T/x.gguf --type Q8_0", 1, "nix.gguf");
-    expect("$PHIAL quantize $T/nan.gguf $T/x.gguf --type Q4_K_M", 1,
+    expect("$PHIAL quantize $T/nan.gguf $T/x.gguf --type Q4_K_M", 3,
            "'blk.0.attn_v.weight': row 2, column 7");
-    expect("$PHIAL quantize $T/inf.gguf $T/x.gguf --type Q8_0", 1, "row 2, column 7");
+    expect("$PHIAL quantize $T/inf.gguf $T/x.gguf --type Q8_0", 3, "row 2, column 7");
     expect("ls $T/x.gguf $T/.x.gguf*", 2, NULL);
     expect("$PHIAL quantize $T/inf.gguf $T/x.gguf --type Q8_0 --allow-nonfinite && rm $T/x.gguf", 0,
            NULL);
