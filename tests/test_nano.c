@@ -64,6 +64,13 @@ static void test_wrong_lines_name_no_model(void **state)
     cli_expect("$PHIAL logits --ids 1 -o x.npy --dump x.npy", 2, "", "are the same file");
 }
 
+static void test_says_which_line_is_empty(void **state)
+{
+    (void)state;
+    cli_expect("printf 'a\\n\\n' | $PHIAL embed", 3, "",
+               "standard input, from line 1 on: text 2: there are no tokens in it");
+}
+
 typedef struct question {
     const char *prompt, *answer;
 } question;
@@ -106,6 +113,7 @@ int main(void)
         cmocka_unit_test(test_shape),
         cmocka_unit_test(test_talks_when_none_is_named),
         cmocka_unit_test(test_wrong_lines_name_no_model),
+        cmocka_unit_test(test_says_which_line_is_empty),
         cmocka_unit_test(test_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
