@@ -39,6 +39,12 @@ static const ph_opt opts[] = {
      .min_int = 1,
      .max_int = 512},
     {.name = "offset", .kind = PH_OPT_INT, .arg = "N", .help = "any number"},
+    {.name = "step",
+     .kind = PH_OPT_INT,
+     .arg = "N",
+     .help = "step",
+     .min_int = 1,
+     .max_int = INT64_MAX},
     {.name = "seed", .kind = PH_OPT_U64, .arg = "N", .help = "seed"},
     {.name = "temp", .kind = PH_OPT_DOUBLE, .arg = "T", .help = "temperature", .max_double = 2},
     {.name = "math",
@@ -137,6 +143,10 @@ static void test_defaults(void **state)
     assert_int_equal(parse(&args, "s -m given", &err), PHIAL_OK);
     assert_string_equal(ph_args_str(&args, "model"), "given");
     ph_args_free(&args);
+    assert_int_equal(parse(&args, "s --math FAST", &err), PHIAL_OK); /* any case will do */
+    assert_int_equal(ph_args_choice(&args, "math"), 1);
+    assert_string_equal(ph_args_str(&args, "math"), "fast");
+    ph_args_free(&args);
     unsetenv("PHIAL_TEST_MODEL");
 }
 
@@ -185,6 +195,11 @@ static void test_errors(void **state)
         {"-m a s --ids 1,-2",
          "option --ids: '-2' will not do, it takes whole numbers separated by commas, each from "
          "0 to 2147483647"},
+        {"-m a s --step 0",
+         "option --step: '0' will not do, it takes a whole number of at least 1"},
+        {"-m a s --step 9223372036854775808",
+         "option --step: '9223372036854775808' will not do, it takes a whole number up to "
+         "9223372036854775807"},
         {"-m a s -m b", "option --model is given twice"},
         {"-m a s -aa", "option --all is given twice"},
         {"-m a s --all=yes", "option --all takes no value"},

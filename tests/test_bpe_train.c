@@ -273,6 +273,10 @@ static void test_bad_input(void **state)
     expect("$PHIAL train tokenizer bad.txt -o t9 --vocab 257 --special aa --special bb", 2, "",
            "need at least 258");
     expect("$PHIAL train tokenizer bad.txt -o bad.txt", 1, "", "is in the way");
+    expect("$PHIAL train tokenizer a.jsonl -o t3", 2, "", "t3/tokenizer.json: is there already");
+    expect("$PHIAL train tokenizer a.jsonl -o t3 --force", 0, "tokens", "");
+    expect(": >none.txt; $PHIAL train tokenizer none.txt -o t5 --strict", 3, "",
+           "none.txt: line 1: the file is empty");
     expect("$PHIAL help train tokenizer", 0, "Usage: phial train tokenizer -o DIR", "");
 }
 

@@ -521,6 +521,12 @@ static void test_prompts_file(void **state)
         "printf '{\"id\":\"x\",\"ids\":[1,2,999]}\\n{\"id\":\"y\",\"prompt\":\"a\",\"n\":2}\\n' "
         "| " GEN "--prompts -",
         3, "\n{\"id\":\"y\",\"text\":", "");
+    cli_expect("echo '{\"prompt\":\"a\",\"temp\":-1}' | " GEN "--prompts -", 3,
+               "{\"id\":1,\"error\":\"temperature is -1", "standard input:1: temperature is -1");
+    cli_expect("echo '{\"ids\":[]}' | " GEN "--prompts -", 3, "", "the prompt has no tokens");
+    cli_expect("echo '{\"prompt\":\"a\"}' | " GEN "--prompts - --repeat-penalty 0", 2, "",
+               "phial: repeat_penalty is 0");
+    cli_expect(GEN "-p a -b 4", 2, "", "--batch is for the prompts of --prompts");
 }
 
 /* The last tensor of the file becomes NaN. */

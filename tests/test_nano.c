@@ -48,6 +48,29 @@ static void test_talks_when_none_is_named(void **state)
         fail_msg("no haiku: %s", r->out);
 }
 
+/* Whoever typed something wrong is told that, and not which model it would have been. */
+static void test_wrong_lines_name_no_model(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"unset PHIAL_MODEL; $PHIAL tokenize a b", "unexpected argument 'b'"},
+        {"unset PHIAL_MODEL; $PHIAL logits --ids 1", "missing option -o"},
+        {"unset PHIAL_MODEL; $PHIAL imatrix text.txt", "missing argument DST"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const cli_result *r = cli_expect(cases[i][0], 2, "", cases[i][1]);
+        assert_null(strstr(r->err, "nano"));
+    }
+    cli_expect("$PHIAL logits --ids 1 -o x.npy --dump x.npy", 2, "", "are the same file");
+}
+
+static void test_says_which_line_is_empty(void **state)
+{
+    (void)state;
+    cli_expect("printf 'a\\n\\n' | $PHIAL embed", 3, "",
+               "standard input, from line 1 on: text 2: there are no tokens in it");
+}
+
 typedef struct question {
     const char *prompt, *answer;
 } question;
@@ -89,6 +112,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shape),
         cmocka_unit_test(test_talks_when_none_is_named),
+        cmocka_unit_test(test_wrong_lines_name_no_model),
+        cmocka_unit_test(test_says_which_line_is_empty),
         cmocka_unit_test(test_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

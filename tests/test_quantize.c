@@ -212,6 +212,11 @@ static void overrides(void **state)
            "PATTERN=TYPE");
     expect("$PHIAL quantize $T/m.gguf $T/o2.gguf --type Q4_0 --tensor-type '*=Q4_L'", 2,
            "did you mean");
+    expect("$PHIAL quantize $T/m.gguf $T/o2.gguf --type q4km", 2,
+           "no mix 'q4km' (did you mean "
+           "Q4_K_M?); there are");
+    expect("$PHIAL quantize $T/m.gguf $T/o2.gguf --type nonsense", 2,
+           "no mix 'nonsense'; there are");
 }
 
 static void refused(void **state)
@@ -223,9 +228,9 @@ static void refused(void **state)
     expect("$PHIAL quantize $T/m.gguf $T/m.gguf --type Q8_0 --force", 2, "source itself");
     expect("$PHIAL quantize $T/m.gguf $T/out.gguf --type Q8_0", 2, "there already");
     expect("$PHIAL quantize $T/nix.gguf $T/x.gguf --type Q8_0", 1, "nix.gguf");
-    expect("$PHIAL quantize $T/nan.gguf $T/x.gguf --type Q4_K_M", 1,
+    expect("$PHIAL quantize $T/nan.gguf $T/x.gguf --type Q4_K_M", 3,
            "'blk.0.attn_v.weight': row 2, column 7");
-    expect("$PHIAL quantize $T/inf.gguf $T/x.gguf --type Q8_0", 1, "row 2, column 7");
+    expect("$PHIAL quantize $T/inf.gguf $T/x.gguf --type Q8_0", 3, "row 2, column 7");
     expect("ls $T/x.gguf $T/.x.gguf*", 2, NULL);
     expect("$PHIAL quantize $T/inf.gguf $T/x.gguf --type Q8_0 --allow-nonfinite && rm $T/x.gguf", 0,
            NULL);

@@ -203,6 +203,18 @@ static void test_every_line(void **state)
         assert_true(of_kind[i] > 50);
 }
 
+/* Rows of verbs hold three forms; one of them is a word, all of them are none. */
+static void test_words_are_words(void **state)
+{
+    (void)state;
+    ph_textbook *book = open_book(PH_TEXTBOOK_TRAIN, 3, "words", NULL, NULL);
+    for (int i = 0; i < 2000; i++) {
+        const ph_textbook_example *ex = next(book);
+        assert_null(memchr(ex->answer.data, '/', ex->answer.len));
+    }
+    ph_textbook_free(book);
+}
+
 /* --- questions --- */
 
 static bool stands_in(const ph_buf *part, const ph_buf *whole)
@@ -803,6 +815,7 @@ static void test_short_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_words_are_words),
         cmocka_unit_test(test_same_seed_same_lines),
         cmocka_unit_test(test_bytes_of_a_seed),
         cmocka_unit_test(test_every_line),

@@ -249,6 +249,13 @@ static void test_bad_input(void **state)
     expect("$PHIAL train $SHORT -o b11", 2, "", "no file to learn from");
     expect("$PHIAL train data.jsonl --from-scratch --tokenizer words --batch-tokens 64 -o b12", 2,
            "", "must be from the context's 1024");
+    expect("$PHIAL train data.jsonl $SHORT --epochs 2 -o b13", 2, "",
+           "--steps and --epochs exclude");
+    expect("$PHIAL train data.jsonl --from b1/model --layers 3 -o b14", 2, "",
+           "--layers is for a model from scratch");
+    expect("$PHIAL train data.jsonl $SHORT --lr 1e20 -o b15", 2, "", "must not be above 1");
+    expect("$PHIAL train --resume -o b1 --steps 9", 2, "", "--steps cannot be given");
+    expect("$PHIAL train --resume -o b1 -t 1 --json", 0, "\"event\":\"end\"", "");
     expect("$PHIAL train data.jsonl $SHORT -o data.jsonl", 1, "", "is in the way");
 }
 

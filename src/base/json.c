@@ -92,11 +92,6 @@ bool ph_json_is_number(const ph_json *v)
     return json_is_number(v);
 }
 
-bool ph_json_is_bool(const ph_json *v)
-{
-    return json_is_boolean(v);
-}
-
 bool ph_json_is_null(const ph_json *v)
 {
     return json_is_null(v);

@@ -29,8 +29,7 @@ bool ph_json_is_object(const ph_json *v);
 bool ph_json_is_array(const ph_json *v);
 bool ph_json_is_string(const ph_json *v);
 bool ph_json_is_int(const ph_json *v);
-bool ph_json_is_number(const ph_json *v); /* integer or real */
-bool ph_json_is_bool(const ph_json *v);
+bool ph_json_is_number(const ph_json *v);        /* integer or real */
 bool ph_json_is_null(const ph_json *v);          /* JSON null; false for a NULL pointer */
 const char *ph_json_type_name(const ph_json *v); /* "object", ..., "nothing" for NULL */
 

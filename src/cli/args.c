@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -81,7 +82,13 @@ void ph_opt_describe(const ph_opt *opt, char *out, size_t out_bytes)
 static phial_status bad_value(const ph_opt *opt, ph_str text, phial_error *err)
 {
     char takes[256];
-    ph_opt_describe(opt, takes, sizeof takes);
+    uint64_t number;
+    /* Help does not tell the largest number that can be held; who exceeds it wants to know. */
+    if (has_int_range(opt) && opt->max_int == INT64_MAX && ph_str_parse_u64(text, &number) &&
+        number > INT64_MAX)
+        snprintf(takes, sizeof takes, "a whole number up to %" PRId64, INT64_MAX);
+    else
+        ph_opt_describe(opt, takes, sizeof takes);
     return ph_err_set(err, PHIAL_ERR_ARGUMENT, "option --%s: '%.*s' will not do, it takes %s",
                       opt->name, PH_STR_ARG(text), takes);
 }
@@ -115,10 +122,12 @@ static phial_status parse_list(const ph_opt *opt, const char *text, ph_arg_value
     return PHIAL_OK;
 }
 
+/* F16 is f16: no table has choices that differ by case alone. */
 static phial_status parse_choice(const ph_opt *opt, ph_arg_value *value, phial_error *err)
 {
     for (int i = 0; opt->choices[i]; i++) {
-        if (strcmp(opt->choices[i], value->text) == 0) {
+        if (strcasecmp(opt->choices[i], value->text) == 0) {
+            value->text = opt->choices[i];
             value->int_value = i;
             return PHIAL_OK;
         }
@@ -286,30 +295,50 @@ static phial_status take_words(ph_args *args, cursor *c, phial_error *err)
     return st;
 }
 
+static phial_status missing_option(const ph_opt *opt, phial_error *err)
+{
+    char letter[8] = "";
+    if (opt->letter)
+        snprintf(letter, sizeof letter, "-%c, ", opt->letter);
+    return ph_err_set(err, PHIAL_ERR_ARGUMENT, "missing option %s--%s %s (%s)%s%s", letter,
+                      opt->name, opt->arg ? opt->arg : "", opt->help,
+                      opt->env ? "; or set the environment variable " : "",
+                      opt->env ? opt->env : "");
+}
+
+/* Values from the environment and the table. */
 static phial_status fill_in(ph_args *args, phial_error *err)
 {
     phial_status st = PHIAL_OK;
     for (const ph_opt *opt = args->cmd->opts; opt && opt->name && st == PHIAL_OK; opt++) {
         if (find_value(args, opt, 0))
             continue;
-        const char *env = opt->env ? getenv(opt->env) : NULL, *other = NULL;
+        const char *env = opt->env ? getenv(opt->env) : NULL;
         if (env && env[0]) {
             st = add_value(args, opt, env, false, err);
             if (st != PHIAL_OK)
                 st = ph_err_context(err, st, "environment variable %s", opt->env);
         } else if (opt->fallback) {
             st = add_value(args, opt, opt->fallback, false, err);
-        } else if (opt->otherwise && (other = opt->otherwise()) != NULL) {
-            st = add_value(args, opt, other, false, err);
-        } else if (opt->required) {
-            char letter[8] = "";
-            if (opt->letter)
-                snprintf(letter, sizeof letter, "-%c, ", opt->letter);
-            st = ph_err_set(err, PHIAL_ERR_ARGUMENT, "missing option %s--%s %s (%s)%s%s", letter,
-                            opt->name, opt->arg ? opt->arg : "", opt->help,
-                            opt->env ? "; or set the environment variable " : "",
-                            opt->env ? opt->env : "");
+        } else if (opt->required && !opt->otherwise) {
+            st = missing_option(opt, err);
         }
+    }
+    return st;
+}
+
+/* Last, since it may tell what it takes: nobody wants to hear of a model before a wrong option. */
+static phial_status fill_otherwise(ph_args *args, phial_error *err)
+{
+    phial_status st = PHIAL_OK;
+    for (const ph_opt *opt = args->cmd->opts; opt && opt->name && st == PHIAL_OK; opt++) {
+        if (!opt->otherwise || find_value(args, opt, 0))
+            continue;
+        const char *other = opt->otherwise();
+        if (other)
+            st = add_value(args, opt, other, false, err);
+        else if (opt->required)
+            st = missing_option(opt, err);
     }
     return st;
 }
@@ -356,6 +385,8 @@ phial_status ph_args_parse(ph_args *out, const ph_cmd_row *row, int argc, char *
     st = fill_in(out, err);
     if (st == PHIAL_OK)
         st = check_positionals(out, err);
+    if (st == PHIAL_OK)
+        st = fill_otherwise(out, err);
 done:
     if (st != PHIAL_OK)
         ph_args_free(out);

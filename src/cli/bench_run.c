@@ -226,16 +226,27 @@ static void state_free(bench_case_state *st, size_t n_seq, watch *w)
     ph_free(w->limits);
 }
 
+static size_t context_of(const ph_bench_case *c)
+{
+    return c->depth + (c->decode ? c->n_gen : c->n_prompt);
+}
+
+phial_status ph_bench_check(const ph_bench *b, const ph_bench_case *c, phial_error *err)
+{
+    uint32_t n_ctx_max = ph_model_hparams(b->model)->n_ctx_max;
+    if (context_of(c) <= n_ctx_max) {
+        return PHIAL_OK;
+    }
+    return ph_err_set(err, PHIAL_ERR_ARGUMENT, "%zu tokens do not fit the context of %u",
+                      context_of(c), (unsigned)n_ctx_max);
+}
+
 /* Sessions filled to the depth of the case with random tokens. */
 static phial_status state_open(bench_case_state *st, watch *w, const ph_bench *b,
                                const ph_bench_case *c, phial_error *err)
 {
     const ph_hparams *hp = ph_model_hparams(b->model);
-    st->n_ids = c->depth + (c->decode ? c->n_gen : c->n_prompt);
-    if (st->n_ids > hp->n_ctx_max) {
-        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "%zu tokens do not fit the context of %u",
-                          st->n_ids, (unsigned)hp->n_ctx_max);
-    }
+    st->n_ids = context_of(c);
     st->sessions = ph_alloc(c->n_seq, sizeof *st->sessions, err);
     st->lists = st->sessions == NULL ? NULL : ph_alloc(c->n_seq, sizeof *st->lists, err);
     st->ids = st->lists == NULL ? NULL : ph_alloc(st->n_ids, sizeof *st->ids, err);

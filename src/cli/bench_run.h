@@ -43,6 +43,8 @@ typedef struct ph_bench_result {
     double limit;        /* median probe of it */
 } ph_bench_result;
 
+/* Whether the model's context is long enough: before anything is measured. */
+phial_status ph_bench_check(const ph_bench *b, const ph_bench_case *c, phial_error *err);
 phial_status ph_bench_run(const ph_bench *b, const ph_bench_case *c, ph_bench_result *out,
                           phial_error *err);
 

@@ -174,7 +174,10 @@ static phial_status run_a_little(ph_bench *b, const cases *list, phial_error *er
 static phial_status measure(ph_bench *b, const cases *list, ph_json *results, phial_error *err)
 {
     phial_status status = PHIAL_OK;
-    if (results == NULL) {
+    for (size_t i = 0; i < list->n && status == PHIAL_OK; i++) {
+        status = ph_bench_check(b, &list->all[i], err);
+    }
+    if (status == PHIAL_OK && results == NULL) {
         ph_outf("%-8s %8s %5s %6s %10s %7s %8s\n", "work", "tokens", "seqs", "depth", "tokens/s",
                 "spread", "ratio");
     }

@@ -85,7 +85,7 @@ static phial_status embed_wave(job *j, const phial_text *lines, size_t n, phial_
     }
     phial_status status = phial_embed(j->embedder, j->wave, n_parts, lines, n, j->as, NULL, err);
     if (status != PHIAL_OK) {
-        return j->n_done > 0 ? ph_err_context(err, status, "behind line %zu", j->n_done) : status;
+        return ph_err_context(err, status, "standard input, from line %zu on", j->n_done + 1);
     }
     tell_splits(j, n_parts, n);
     for (size_t i = 0; i < n; i++) {

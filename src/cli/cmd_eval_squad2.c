@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "cli/cli_io.h"
 #include "cli/engine_opts.h"
+#include "cli/nano.h"
 #include "cli/squad_run.h"
 
 static const char *const PASSAGE[] = {"given", "retrieved", NULL};
@@ -42,6 +43,8 @@ static phial_status read_file(job *j, phial_error *err)
 static phial_status open_model(job *j, phial_error *err)
 {
     const char *path = ph_args_str(j->args, "model");
+    if (!path)
+        path = ph_nano_model();
     if (!path)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT,
                           "no model; name one by --model or in the environment variable "
@@ -347,7 +350,7 @@ static const ph_opt opts[] = {
      .letter = 'm',
      .kind = PH_OPT_STRING,
      .arg = "MODEL",
-     .help = "a .gguf file or a Hugging Face folder",
+     .help = "a .gguf file or a Hugging Face folder; without it nano, where it is installed",
      .env = "PHIAL_MODEL"},
     {.name = "passage",
      .kind = PH_OPT_CHOICE,

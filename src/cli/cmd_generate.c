@@ -47,6 +47,8 @@ static phial_status check_args(const ph_args *args, phial_error *err)
     if (n > 1)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT,
                           "give the prompt by one of --prompt, --file, --ids and --prompts");
+    if (ph_args_given(args, "batch") && !ph_args_given(args, "prompts"))
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "--batch is for the prompts of --prompts");
     if (n == 0 && isatty(STDIN_FILENO))
         ph_say("reading the prompt from the terminal; end it with Ctrl-D at the start of a line");
     return PHIAL_OK;

@@ -36,13 +36,7 @@ static phial_status run(const ph_args *args, phial_error *err)
 }
 
 static const ph_opt opts[] = {
-    {.name = "model",
-     .letter = 'm',
-     .kind = PH_OPT_STRING,
-     .arg = "MODEL",
-     .env = "PHIAL_MODEL",
-     .help = "a GGUF file or a Hugging Face folder, not quantized",
-     .required = true},
+    PH_OPT_ROW_MODEL,
     {.name = "ctx",
      .kind = PH_OPT_INT,
      .arg = "N",
@@ -75,7 +69,8 @@ static const ph_cmd_example examples[] = {
 const ph_cmd ph_cmd_imatrix = {
     .details = "For each matrix, the mean square of what each of its columns is multiplied with. "
                "quantize then spends its accuracy where it counts. The file is GGUF in llama.cpp's "
-               "layout; either program reads the other's.",
+               "layout; either program reads the other's. Best of the model as it was "
+               "before it was quantized.",
     .opts = opts,
     .positionals = positionals,
     .examples = examples,

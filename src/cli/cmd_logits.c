@@ -305,6 +305,10 @@ static phial_status check_args(const ph_args *args, phial_error *err)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT,
                           "--batch reads its sequences, one a line, from --ids-file");
     }
+    if (ph_args_given(args, "dump") &&
+        strcmp(ph_args_str(args, "dump"), ph_args_str(args, "output")) == 0) {
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "--dump and --output are the same file");
+    }
     return PHIAL_OK;
 }
 

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -92,6 +93,39 @@ static void set_recipe(const ph_args *args, phial_training_options *o)
     o->recompute = ph_args_flag(args, "recompute");
 }
 
+/* A run goes on as it began: what would change it is refused, not passed over. */
+static phial_status check_resume(const ph_args *args, phial_error *err)
+{
+    static const char *const free_to_choose[] = {"out", "resume", "threads", "stop-after", "json"};
+    if (args->n_positionals > 0)
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT,
+                          "--resume takes the files from the run's folder; give none");
+    for (const ph_opt *opt = args->cmd->opts; opt->name; opt++) {
+        bool ok = !ph_args_given(args, opt->name);
+        for (size_t i = 0; i < sizeof free_to_choose / sizeof free_to_choose[0]; i++)
+            ok = ok || strcmp(opt->name, free_to_choose[i]) == 0;
+        if (!ok)
+            return ph_err_set(err, PHIAL_ERR_ARGUMENT,
+                              "--resume takes the options from the run's folder; --%s cannot be "
+                              "given",
+                              opt->name);
+    }
+    return PHIAL_OK;
+}
+
+/* A model that is there has its shape. */
+static phial_status check_from(const ph_args *args, phial_error *err)
+{
+    static const char *const of_shape[] = {"shape", "embd", "layers", "heads", "ff", "rot"};
+    for (size_t i = 0; i < sizeof of_shape / sizeof of_shape[0]; i++) {
+        if (ph_args_given(args, of_shape[i]))
+            return ph_err_set(err, PHIAL_ERR_ARGUMENT,
+                              "--%s is for a model from scratch; --from has a shape already",
+                              of_shape[i]);
+    }
+    return PHIAL_OK;
+}
+
 static phial_status set_options(const ph_args *args, phial_training_options *o, const lists *l,
                                 phial_error *err)
 {
@@ -115,15 +149,16 @@ static phial_status set_options(const ph_args *args, phial_training_options *o, 
     o->n_threads = (int)ph_args_int(args, "threads");
     set_shape(args, o);
     set_recipe(args, o);
-    if (o->resume && (l->n_paths > 0 || o->overwrite))
-        return ph_err_set(err, PHIAL_ERR_ARGUMENT,
-                          "--resume takes files and options from the run's folder; give none");
+    if (o->resume)
+        return check_resume(args, err);
     if (!o->resume && !o->from && !ph_args_flag(args, "from-scratch"))
         return ph_err_set(err, PHIAL_ERR_ARGUMENT,
                           "either --from MODEL, or --from-scratch with --tokenizer");
     if (o->from && ph_args_flag(args, "from-scratch"))
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "--from and --from-scratch exclude each other");
-    return PHIAL_OK;
+    if (ph_args_given(args, "steps") && ph_args_given(args, "epochs"))
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT, "--steps and --epochs exclude each other");
+    return o->from ? check_from(args, err) : PHIAL_OK;
 }
 
 /* --- what is shown --- */

@@ -1,6 +1,7 @@
 /* phial train tokenizer: byte-level BPE from text. */
 #include <inttypes.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "cli/args.h"
 #include "cli/cli_io.h"
@@ -19,6 +20,21 @@ static phial_status show_json(const phial_tokenizer_train_result *r, phial_error
     ph_json_set(o, "n_dropped", ph_json_int_new((int64_t)r->n_dropped));
     ph_json_set(o, "n_skipped", ph_json_int_new((int64_t)r->n_skipped));
     return ph_out_json(o, err);
+}
+
+/* The tokenizer that a model was trained with is gone for good once it is written over. */
+static phial_status check_out(const ph_args *args, phial_error *err)
+{
+    const char *dir = ph_args_str(args, "out");
+    ph_buf path;
+    ph_buf_init(&path, 0);
+    ph_buf_addf(&path, "%s/tokenizer.json", dir);
+    phial_status st = ph_buf_status(&path, err);
+    if (st == PHIAL_OK && !ph_args_flag(args, "force") &&
+        ph_file_kind_of(path.data) != PH_FILE_MISSING)
+        st = ph_err_set(err, PHIAL_ERR_ARGUMENT, "%s: is there already", path.data);
+    ph_buf_free(&path);
+    return st;
 }
 
 static phial_status train(const ph_args *args, const char **paths, phial_text *specials,
@@ -47,7 +63,9 @@ static phial_status train(const ph_args *args, const char **paths, phial_text *s
     o.log = ph_train_say;
     phial_tokenizer_train_result r;
     ph_interrupt_watch();
-    phial_status st = phial_tokenizer_train(ph_args_str(args, "out"), paths, n_paths, &o, &r, err);
+    phial_status st = check_out(args, err);
+    if (st == PHIAL_OK)
+        st = phial_tokenizer_train(ph_args_str(args, "out"), paths, n_paths, &o, &r, err);
     ph_progress_end(&stage.bar);
     if (st != PHIAL_OK)
         return st;
@@ -111,6 +129,7 @@ static const ph_opt opts[] = {
      .fallback = "1024",
      .help = "for the table of words; beyond it the rarest are dropped"},
     PH_OPT_ROW_THREADS_SAME,
+    {.name = "force", .kind = PH_OPT_FLAG, .help = "replace the tokenizer that is in DIR"},
     {.name = "json", .kind = PH_OPT_FLAG, .help = "print one JSON document"},
     {0},
 };

@@ -317,6 +317,8 @@ static phial_status conclude(batch *b, item *it, phial_status status, const phia
         status = phial_generation_get_result(it->generation, &r, err);
         it->result = ph_gen_result_json(&r, it->config.seed, id_of(it));
     } else {
+        /* The command line was looked at before: a wrong value comes from the file. */
+        status = status == PHIAL_ERR_ARGUMENT ? PHIAL_ERR_BAD_INPUT : status;
         it->result = ph_json_object_new();
         if (!ph_json_set(it->result, "id", id_of(it)) ||
             !ph_json_set(it->result, "error", ph_json_str_new(ph_str_from(error->message)))) {

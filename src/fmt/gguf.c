@@ -304,16 +304,6 @@ void ph_gguf_close(ph_gguf *g)
     ph_free(g);
 }
 
-uint32_t ph_gguf_version(const ph_gguf *g)
-{
-    return g->version;
-}
-
-uint64_t ph_gguf_alignment(const ph_gguf *g)
-{
-    return g->alignment;
-}
-
 const ph_map *ph_gguf_map(const ph_gguf *g)
 {
     return g->map;

@@ -71,8 +71,6 @@ phial_status ph_gguf_open(ph_gguf **out, const char *path, phial_error *err);
 phial_status ph_gguf_parse(ph_gguf **out, const uint8_t *bytes, size_t n, phial_error *err);
 void ph_gguf_close(ph_gguf *g);
 
-uint32_t ph_gguf_version(const ph_gguf *g);
-uint64_t ph_gguf_alignment(const ph_gguf *g);
 /* The mapping, or NULL when parsed from memory. */
 const ph_map *ph_gguf_map(const ph_gguf *g);
 

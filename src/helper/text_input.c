@@ -316,11 +316,6 @@ void ph_text_close(ph_text_input *in)
     ph_free(in);
 }
 
-const char *ph_text_charset(const ph_text_input *in)
-{
-    return in->charset;
-}
-
 /* --- conversion --- */
 
 /* Appends with "\r\n" and "\r" as "\n", and without a byte order mark at the beginning. */

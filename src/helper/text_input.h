@@ -27,8 +27,6 @@ phial_status ph_text_open_bytes(ph_text_input **out, const void *bytes, size_t n
                                 const char *charset, phial_error *err);
 void ph_text_close(ph_text_input *in);
 
-const char *ph_text_charset(const ph_text_input *in);
-
 /* The next piece, whole characters; *n = 0 at the end. Borrowed until the next call. */
 phial_status ph_text_next(ph_text_input *in, const char **p, size_t *n, phial_error *err);
 /* The same for ph_lines_init(): user is a ph_text_input. */

@@ -227,11 +227,6 @@ phial_status ph_child_finish(ph_child *child, phial_error *err)
     return say_end(child, err, "failed");
 }
 
-ph_str ph_child_words(const ph_child *child)
-{
-    return (ph_str){child->words, child->n_words};
-}
-
 void ph_child_free(ph_child *child)
 {
     if (!child)

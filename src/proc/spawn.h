@@ -54,9 +54,6 @@ phial_status ph_child_read(ph_child *child, void *buf, size_t cap, size_t *n, ph
  */
 phial_status ph_child_finish(ph_child *child, phial_error *err);
 
-/* What it said on its standard error so far, at most PH_CHILD_WORDS_MAX bytes; borrowed. */
-ph_str ph_child_words(const ph_child *child);
-
 /* Kills it if it still runs, with all of its process group, and reaps it. */
 void ph_child_free(ph_child *child);
 

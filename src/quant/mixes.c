@@ -63,17 +63,10 @@ const ph_mix *ph_mix_by_name(ph_str name)
 const ph_mix *ph_mix_nearest(ph_str name)
 {
     char room[32];
-    ph_str capitals = in_capitals(room, name);
-    const ph_mix *nearest = NULL;
-    size_t least = 4;
-    for (size_t i = 0; i < PH_N_MIXES; i++) {
-        size_t distance = ph_str_distance(capitals, ph_str_from(mixes[i].name));
-        if (distance < least) {
-            least = distance;
-            nearest = &mixes[i];
-        }
-    }
-    return nearest;
+    ph_nearest nearest = {.name = in_capitals(room, name)};
+    for (size_t i = 0; i < PH_N_MIXES; i++)
+        ph_nearest_try(&nearest, mixes[i].name);
+    return nearest.best ? ph_mix_by_name(ph_str_from(nearest.best)) : NULL;
 }
 
 ph_mix_where ph_mix_where_of(ph_str name)

@@ -143,7 +143,7 @@ static phial_status check_finite(const job *j)
         if (j->bad[c] == NO_BAD)
             continue;
         uint64_t row = j->first_row + c * j->chunk_rows + j->bad[c] / t->dims[0];
-        return ph_err_set(j->err, PHIAL_ERR_NUMERIC,
+        return ph_err_set(j->err, PHIAL_ERR_BAD_INPUT,
                           "tensor '%s': row %llu, column %llu is NaN or infinite; "
                           "--allow-nonfinite quantizes it nevertheless",
                           t->name, (unsigned long long)row,
@@ -317,8 +317,7 @@ phial_status ph_quantize(const char *src, const char *dst, const ph_quantize_opt
         status = prepare(&j, err);
     if (status == PHIAL_OK)
         status = write_file(&j, src, dst, result, err);
-    if (status == PHIAL_ERR_NUMERIC || status == PHIAL_ERR_BAD_INPUT ||
-        status == PHIAL_ERR_UNSUPPORTED)
+    if (status == PHIAL_ERR_BAD_INPUT || status == PHIAL_ERR_UNSUPPORTED)
         ph_err_context(err, status, "%s", src);
     result->n_params = j.plan.n_params;
     result->source_bytes = j.plan.source_bytes;

@@ -46,13 +46,6 @@ const char *ph_vindex_metric_name(ph_vindex_metric metric)
     return (unsigned)metric < PH_VINDEX_N_METRICS ? names[metric] : "unknown";
 }
 
-const char *ph_vindex_state_name(ph_vindex_state state)
-{
-    static const char *const names[] = {"fresh", "missing", "foreign",
-                                        "stale", "damaged", "unknown"};
-    return (unsigned)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
-}
-
 void ph_vindex_scan_coded(ph_vscan_fn fn, const ph_vquery *queries, size_t n, const ph_vstretch *s)
 {
     for (size_t j = 0; j < n; j += PH_VSCAN_TOGETHER) {

@@ -98,8 +98,6 @@ typedef enum ph_vindex_state {
     PH_VINDEX_UNKNOWN  /* could not be told: no memory, reading refused */
 } ph_vindex_state;
 
-const char *ph_vindex_state_name(ph_vindex_state state);
-
 /* What an image must be; NULL and 0 fit anything. */
 typedef struct ph_vindex_expect {
     const char *kind;

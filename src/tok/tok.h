@@ -23,9 +23,6 @@ struct phial_tokenizer {
 /* Consumes the vocab, also when it fails. `name` stands at the beginning of messages. */
 phial_status ph_tokenizer_build(phial_tokenizer **out, ph_vocab *vocab, const char *name,
                                 phial_error *err);
-/* From a GGUF file that is open already; nothing of it is needed afterwards. */
-phial_status ph_tokenizer_from_gguf(phial_tokenizer **out, const ph_gguf *g, const char *name,
-                                    phial_error *err);
 /* From bytes of a tokenizer.json. */
 phial_status ph_tokenizer_from_json(phial_tokenizer **out, const char *text, size_t n,
                                     const char *name, phial_error *err);

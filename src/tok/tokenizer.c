@@ -59,19 +59,6 @@ phial_status ph_tokenizer_build(phial_tokenizer **out, ph_vocab *vocab, const ch
     return PHIAL_OK;
 }
 
-phial_status ph_tokenizer_from_gguf(phial_tokenizer **out, const ph_gguf *g, const char *name,
-                                    phial_error *err)
-{
-    ph_vocab vocab;
-    *out = NULL;
-    ph_vocab_init(&vocab);
-    phial_status st = ph_vocab_read_gguf(&vocab, g, name, err);
-    if (st == PHIAL_OK)
-        st = ph_tokenizer_build(out, &vocab, name, err);
-    ph_vocab_free(&vocab);
-    return st;
-}
-
 phial_status ph_tokenizer_from_json(phial_tokenizer **out, const char *text, size_t n,
                                     const char *name, phial_error *err)
 {

@@ -218,7 +218,7 @@ static phial_status read_plain(reader *r, const char *text, size_t n, const ph_m
     phial_status st = PHIAL_OK;
     if (n == 0) {
         fault f = {.is_empty = true, .why = "the file is empty"};
-        st = skip(r, 0, &f, err);
+        st = skip(r, 1, &f, err);
     }
     for (size_t at = 0; at < n && st == PHIAL_OK;) {
         size_t part = ph_pretok_cut(text + at, n - at, PH_RECORDS_PART_BYTES);

@@ -36,12 +36,6 @@ static size_t held_range(ph_str group, size_t n, size_t *first)
     return n < 3 ? 0 : (n + (size_t)(h % HELD_ONE_IN)) / HELD_ONE_IN;
 }
 
-bool ph_tb_alternative_held(const char *group, size_t n, size_t index)
-{
-    size_t first, n_held = held_range(ph_str_from(group), n, &first);
-    return (index + n - first) % n < n_held;
-}
-
 size_t ph_tb_pick_index(ph_tb *t, ph_str group, size_t n)
 {
     size_t first, n_held = held_range(group, n, &first), at;

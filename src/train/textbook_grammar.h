@@ -76,10 +76,8 @@ static inline bool ph_tb_chance(ph_tb *t, unsigned percent)
 /* Held out of training: a fifth of all words, by their letters, small or capital. */
 bool ph_tb_word_held(const char *word, size_t n);
 
-/* Which of n alternatives of a group are: a fifth on average, none of fewer than three. */
-bool ph_tb_alternative_held(const char *group, size_t n, size_t index);
-
-/* One of the alternatives of a group that this split may use. Borrowed from the group. */
+/* One of the alternatives of a group that this split may use: a fifth on average is held out, none
+ * of fewer than three. Borrowed from the group. */
 ph_str ph_tb_pick(ph_tb *t, const char *group, char separator);
 /* The same for a part of a table's text. */
 ph_str ph_tb_pick_part(ph_tb *t, ph_str group, char separator);

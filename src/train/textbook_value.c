@@ -323,8 +323,9 @@ bool ph_tb_draw_any(ph_tb *t, ph_tb_slot *slot)
 {
     if (ph_tb_chance(t, 25))
         return makers[ph_tb_below(t, sizeof makers / sizeof makers[0])].draw(t, slot);
-    char word[PH_TB_INVENTED];
-    return put(slot, draw_of(t, ph_tb_below(t, N_TABLES), word));
+    char room[PH_TB_INVENTED];
+    ph_str rest = draw_of(t, ph_tb_below(t, N_TABLES), room), word;
+    return ph_tb_split(&rest, '/', &word) && put(slot, word); /* of a verb its base form */
 }
 
 bool ph_tb_draw(ph_tb *t, ph_tb_slot *slot, ph_str type)

@@ -409,11 +409,6 @@ const ph_hparams *ph_trainee_hparams(const ph_trainee *t)
     return &t->hp;
 }
 
-int ph_trainee_threads(const ph_trainee *t)
-{
-    return ph_pool_threads(t->pool);
-}
-
 uint64_t ph_trainee_bytes(const ph_trainee *t)
 {
     uint64_t packed = t->room.b_floats + t->room.a_floats * (size_t)ph_pool_threads(t->pool);

@@ -60,7 +60,6 @@ phial_status ph_trainee_from_model(ph_trainee **out, const phial_model *model,
 void ph_trainee_free(ph_trainee *t);
 
 const ph_hparams *ph_trainee_hparams(const ph_trainee *t); /* borrowed */
-int ph_trainee_threads(const ph_trainee *t);
 uint64_t ph_trainee_bytes(const ph_trainee *t); /* memory held: weights, moments, work space */
 
 /* Several examples in one flat list. Example i is the tokens starts[i] .. starts[i+1]-1 (the last

@@ -130,6 +130,11 @@ phial_status ph_training_opts_check(const phial_training_options *o, phial_error
     if (!(o->lr > 0) || !(o->lr_end >= 0) || o->lr_end > o->lr)
         return bad("the learning rate must be above 0, and at its end neither negative nor higher",
                    err);
+    if (!(o->lr * o->weight_decay <= 1))
+        return ph_err_set(err, PHIAL_ERR_ARGUMENT,
+                          "a learning rate of %g with a weight decay of %g: their product must not "
+                          "be above 1",
+                          o->lr, o->weight_decay);
     return o->from ? PHIAL_OK : check_shape(o, err);
 }
 
