@@ -33,6 +33,17 @@ static void test_help(void **state)
     expect("$PHIAL help verson", 2, "", "phial: unknown command 'verson'; did you mean 'version'?");
 }
 
+static void test_families(void **state)
+{
+    (void)state;
+    expect("$PHIAL help collection", 0, "  list     ", "");
+    expect("$PHIAL collection --help", 0, "Usage: phial collection COMMAND", "");
+    expect("$PHIAL collection", 2, "", "Usage: phial collection COMMAND");
+    expect("$PHIAL collection lits", 2, "", "phial: there is no command 'collection lits'");
+    expect("$PHIAL eval squad2 --help", 0, "Usage: phial eval squad2", "");
+    expect("$PHIAL help train", 0, "Usage: phial train ", "");
+}
+
 static void test_usage_errors(void **state)
 {
     (void)state;
@@ -102,9 +113,9 @@ static void test_terminal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),     cmocka_unit_test(test_usage_errors),
-        cmocka_unit_test(test_version),  cmocka_unit_test(test_failing_output),
-        cmocka_unit_test(test_terminal),
+        cmocka_unit_test(test_help),           cmocka_unit_test(test_families),
+        cmocka_unit_test(test_usage_errors),   cmocka_unit_test(test_version),
+        cmocka_unit_test(test_failing_output), cmocka_unit_test(test_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -214,6 +214,44 @@ static void test_links(void **state)
     assert_non_null(strstr(r->out, "loop/self"));
 }
 
+/* A name that is not there must not look like success, nor a run of which nothing came. */
+static void test_nothing(void **state)
+{
+    (void)state;
+    const cli_result *r = cli_run("mkdir $D/few && cd $D/few && echo Rivers. >a.txt && : >b.txt && "
+                                  "$PHIAL index c.phial a.txt lost --json");
+    assert_int_equal(r->code, 3);
+    assert_int_equal(number_of(r->out, "indexed"), 1);
+    assert_non_null(strstr(r->out, "\"path\":\"lost\",\"reason\":\"no such file\""));
+    r = cli_run("cd $D/few && $PHIAL index c.phial b.txt");
+    assert_int_equal(r->code, 3);
+    assert_non_null(strstr(r->err, "b.txt: is empty"));
+    assert_non_null(strstr(r->err, "nothing was indexed"));
+    assert_int_equal(cli_run("cd $D/few && $PHIAL index c.phial a.txt b.txt")->code, 0);
+    /* An empty name, of a variable that is not set, is not the working folder. */
+    assert_int_equal(cli_run("cd $D/few && $PHIAL index d.phial ''")->code, 3);
+    assert_int_equal(cli_run("cd $D/few && $PHIAL index d.phial '' --prune")->code, 3);
+    /* Pruning: what was there is removed, what never was is a mistake. */
+    r = cli_run("cd $D/few && $PHIAL index c.phial lsot --prune --json");
+    assert_int_equal(r->code, 3);
+    assert_non_null(strstr(r->out, "\"path\":\"lsot\",\"reason\":\"no such file\""));
+    r = cli_run("cd $D/few && rm a.txt && $PHIAL index c.phial a.txt --prune --json");
+    assert_int_equal(r->code, 0);
+    assert_int_equal(number_of(r->out, "pruned"), 1);
+}
+
+/* A collection that lies in the folder it is made from is none of its documents. */
+static void test_self(void **state)
+{
+    (void)state;
+    const cli_result *r = cli_run("mkdir $D/self && cd $D/self && echo Rivers. >a.txt && $PHIAL "
+                                  "index c.phial . && echo Ships. >b.txt && $PHIAL index c.phial "
+                                  ". --json");
+    assert_int_equal(r->code, 0);
+    assert_non_null(strstr(r->out, "\"indexed\":1,\"skipped\":1"));
+    assert_non_null(strstr(r->out, "\"failed\":[]"));
+}
+
 /* --- disks --- */
 
 static void need_mounts(void)
@@ -295,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_interrupted),    cmocka_unit_test(test_interrupted_helper),
         cmocka_unit_test(test_password_file),  cmocka_unit_test(test_password_asked),
         cmocka_unit_test(test_names),          cmocka_unit_test(test_links),
+        cmocka_unit_test(test_nothing),        cmocka_unit_test(test_self),
         cmocka_unit_test(test_read_only_disk), cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_samples),
     };

@@ -55,6 +55,7 @@ typedef struct phial_index_event {
     phial_text path;   /* any bytes */
     phial_text reason; /* of a failure or a note, a sentence of UTF-8; otherwise empty */
     bool locked;       /* a failure for want of a password */
+    bool missing;      /* a failure: one of the paths that were named is not there */
 } phial_index_event;
 
 typedef struct phial_index_progress {

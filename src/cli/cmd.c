@@ -55,6 +55,16 @@ const ph_cmd_row *ph_cmd_find_pair(const char *first, const char *second)
     return NULL;
 }
 
+bool ph_cmd_is_family(const char *word)
+{
+    size_t n = strlen(word);
+    for (size_t i = 0; i < ph_cmd_count(); i++) {
+        if (strncmp(rows[i].name, word, n) == 0 && rows[i].name[n] == ' ')
+            return true;
+    }
+    return false;
+}
+
 void ph_cmd_page_name(char *out, size_t out_bytes, const ph_cmd_row *row)
 {
     snprintf(out, out_bytes, "phial-%s", row->name);

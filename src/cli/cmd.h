@@ -79,6 +79,8 @@ const ph_cmd_row *ph_cmd_at(size_t i);
 const ph_cmd_row *ph_cmd_find(const char *name);
 /* The command of these two words, NULL if there is none; second may be NULL. */
 const ph_cmd_row *ph_cmd_find_pair(const char *first, const char *second);
+/* Whether it is the first word of commands of two: "collection". */
+bool ph_cmd_is_family(const char *word);
 /* "phial-train-tokenizer": what the command's manual page is called; cut to fit. */
 void ph_cmd_page_name(char *out, size_t out_bytes, const ph_cmd_row *row);
 /* The command whose name is nearest to a mistyped one; NULL if none is near. */

@@ -12,7 +12,8 @@ static phial_status run(const ph_args *args, phial_error *err)
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "there is no command '%s %s'", name, second);
     if (name && !row)
         row = ph_cmd_find(name);
-    if (name && !row) {
+    bool family = name && !row && ph_cmd_is_family(name);
+    if (name && !row && !family) {
         const ph_cmd_row *near = ph_cmd_nearest(name);
         return ph_err_set(err, PHIAL_ERR_ARGUMENT, "unknown command '%s'%s%s%s", name,
                           near ? "; did you mean '" : "", near ? near->name : "",
@@ -22,6 +23,8 @@ static phial_status run(const ph_args *args, phial_error *err)
     ph_buf_init(&text, 0);
     if (row)
         ph_usage_command(&text, row);
+    else if (family)
+        ph_usage_family(&text, name);
     else
         ph_usage_overview(&text);
     phial_status st = ph_buf_status(&text, err);

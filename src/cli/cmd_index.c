@@ -21,6 +21,7 @@ typedef struct view {
     bool asks;     /* for passwords */
     ph_buf locked; /* paths of documents that need one, each with a NUL behind */
     size_t n_locked;
+    bool missing; /* one of the paths is not there */
 } view;
 
 /* The reason without the file's name, which most sentences begin with: the reader has it already.
@@ -37,6 +38,7 @@ static phial_text bare_reason(const phial_index_event *e)
 static void on_event(void *user, const phial_index_event *e)
 {
     view *v = user;
+    v->missing = v->missing || e->missing;
     if (e->outcome != PHIAL_INDEX_FAILED && e->outcome != PHIAL_INDEX_NOTE)
         return;
     if (v->asks && e->locked) {
@@ -230,11 +232,22 @@ static phial_status read_options(const ph_args *args, phial_index_options *o, co
     return PHIAL_OK;
 }
 
+/* A folder may hold what cannot be read; but a run of which nothing came, or a name that is not
+ * there, must not look like success to a script. */
+static phial_status judge(const phial_index_result *r, const view *v, phial_error *err)
+{
+    uint64_t good = r->n_indexed + r->n_replaced + r->n_skipped + r->n_pruned;
+    if (good == 0 && r->n_failed > 0)
+        return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "nothing was indexed");
+    if (v->missing)
+        return ph_err_set(err, PHIAL_ERR_BAD_INPUT, "not all that was named is there");
+    return PHIAL_OK;
+}
+
 /* Texts first, then vectors for those that have none: what is interrupted between goes on here. */
 static phial_status bring_in(phial_collection *c, const ph_args *args, phial_index_options *o,
-                             view *v, ph_json *json, phial_error *err)
+                             view *v, phial_index_result *result, ph_json *json, phial_error *err)
 {
-    phial_index_result result = {.size = sizeof result};
     phial_embedder *embedder = NULL;
     phial_status st = PHIAL_OK;
     if (!ph_args_flag(args, "no-vectors"))
@@ -247,12 +260,12 @@ static phial_status bring_in(phial_collection *c, const ph_args *args, phial_ind
         o->user = v;
         ph_interrupt_watch();
         ph_progress_start(&v->bar, "indexing");
-        st = phial_collection_index(c, o, &result, err);
+        st = phial_collection_index(c, o, result, err);
         ph_progress_end(&v->bar);
         while (st == PHIAL_OK && v->n_locked > 0)
-            st = unlock_some(v, c, o, &result, err);
+            st = unlock_some(v, c, o, result, err);
         if (st == PHIAL_OK || st == PHIAL_ERR_CANCELLED)
-            show(&result, v, json);
+            show(result, v, json);
     }
     if (st == PHIAL_OK && embedder)
         st = ph_vectors_make(c, embedder, args, false, json, err);
@@ -267,6 +280,7 @@ static phial_status run(const ph_args *args, phial_error *err)
     phial_tokenizer *tokenizer = NULL;
     bool json = ph_args_flag(args, "json");
     ph_json *root = json ? ph_json_object_new() : NULL;
+    phial_index_result result = {.size = sizeof result};
     const char *password_file = ph_args_str(args, "password-file");
     view v = {.quiet = json && !isatty(STDERR_FILENO),
               .failed = json ? ph_json_array_new() : NULL,
@@ -284,7 +298,7 @@ static phial_status run(const ph_args *args, phial_error *err)
     if (st == PHIAL_OK)
         st = phial_collection_open(&c, ph_args_positional(args, 0), PHIAL_COLLECTION_CREATE, err);
     if (st == PHIAL_OK)
-        st = bring_in(c, args, &o, &v, root, err);
+        st = bring_in(c, args, &o, &v, &result, root, err);
     phial_collection_close(c);
     phial_tokenizer_close(tokenizer);
     if (json && (st == PHIAL_OK || st == PHIAL_ERR_CANCELLED)) {
@@ -292,6 +306,8 @@ static phial_status run(const ph_args *args, phial_error *err)
         root = NULL;
         st = st == PHIAL_OK ? shown : st;
     }
+    if (st == PHIAL_OK)
+        st = judge(&result, &v, err);
     ph_json_free(root);
     ph_json_free(v.failed);
     ph_buf_free(&v.locked);
@@ -372,7 +388,8 @@ const ph_cmd ph_cmd_index = {
         "A document that is there already is read again only if its bytes have changed; "
         "interrupted, the command goes on where it was when it is called again. In folders, names "
         "that begin with a dot are left out and links to folders are not followed. A file that "
-        "cannot be read is told and skipped.\n"
+        "cannot be read is told and skipped; the exit code is 3 if a PATH is not there, or if "
+        "nothing could be read.\n"
         "With --embedder every passage also gets a vector. The collection remembers the embedder, "
         "finds it again where it was (or by its name, beside the collection) and refuses another; "
         "phial collection reembed changes it. With --embedder or --whiten alone, without paths, "

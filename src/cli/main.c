@@ -18,6 +18,27 @@ static int no_command(void)
     return PH_EXIT_USAGE;
 }
 
+/* "phial collection" alone is incomplete; with --help it is a question. */
+static int family_of_commands(const char *family, const char *next)
+{
+    bool asked = next && (strcmp(next, "--help") == 0 || strcmp(next, "-h") == 0);
+    ph_buf text, shown;
+    ph_buf_init(&text, 0);
+    ph_buf_init(&shown, 0);
+    ph_usage_family(&text, family);
+    if (next && !asked) {
+        ph_str_escape(&shown, ph_str_from(next), false);
+        ph_say("there is no command '%s %s'", family, shown.data ? shown.data : "");
+    }
+    if (asked)
+        ph_out_bytes(text.data, text.len);
+    else
+        fputs(text.data ? text.data : "", stderr);
+    ph_buf_free(&text);
+    ph_buf_free(&shown);
+    return asked ? PH_EXIT_DONE : PH_EXIT_USAGE;
+}
+
 static int unknown_command(const char *name)
 {
     ph_buf shown;
@@ -75,6 +96,8 @@ static int dispatch(int argc, char **argv)
     if (row)
         return run_command(row, argc - 3, argv + 3);
     row = ph_cmd_find(name);
+    if (!row && ph_cmd_is_family(name))
+        return family_of_commands(name, argc > 2 ? argv[2] : NULL);
     if (!row)
         return unknown_command(name);
     return run_command(row, argc - 2, argv + 2);

@@ -55,6 +55,18 @@ void ph_usage_overview(ph_buf *out)
     ph_buf_add_str(out, "\n'phial help COMMAND' or 'phial COMMAND --help' explains a command.\n");
 }
 
+void ph_usage_family(ph_buf *out, const char *family)
+{
+    size_t n = strlen(family);
+    ph_buf_addf(out, "Usage: phial %s COMMAND [options] [arguments]\n\nCommands:\n", family);
+    for (size_t i = 0; i < ph_cmd_count(); i++) {
+        const ph_cmd_row *row = ph_cmd_at(i);
+        if (strncmp(row->name, family, n) == 0 && row->name[n] == ' ')
+            add_entry(out, row->name + n + 1, row->summary);
+    }
+    ph_buf_addf(out, "\n'phial %s COMMAND --help' explains a command.\n", family);
+}
+
 static void add_option_use(ph_buf *out, const ph_opt *opt)
 {
     if (opt->letter)

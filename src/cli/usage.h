@@ -8,6 +8,9 @@
 /* All commands, one line each. */
 void ph_usage_overview(ph_buf *out);
 
+/* The commands whose first word this is, one line each. */
+void ph_usage_family(ph_buf *out, const char *family);
+
 /* "phial tokenize -m MODEL [options] [TEXT]" */
 void ph_usage_line(ph_buf *out, const ph_cmd_row *row);
 

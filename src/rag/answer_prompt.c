@@ -82,20 +82,31 @@ static phial_status list_marks(marks *m, const phial_preset *preset, phial_error
     return PHIAL_OK;
 }
 
+/* Bytes of s from `at` on that read like the mark, 0: they do not. Blanks of s are single ones; any
+ * number of them in the mark is the same, as a document may have had any there. */
+static size_t reads_like(ph_str mark, ph_str s, size_t at)
+{
+    size_t from = at;
+    for (size_t k = 0; k < mark.n; at++) {
+        bool blank = is_blank(mark.p[k]);
+        char c = blank ? ' ' : lower(mark.p[k]);
+        if (at == s.n || lower(s.p[at]) != c)
+            return 0;
+        do
+            k++;
+        while (blank && k < mark.n && is_blank(mark.p[k]));
+    }
+    return at - from;
+}
+
 /* Length of the longest mark that stands at s.p[at]; inside: an ASCII letter or digit stands right
  * before it, so that what begins with one is a part of a word. 0: none. */
 static size_t mark_at(const marks *m, ph_str s, size_t at, bool inside)
 {
     size_t most = 0;
     for (size_t i = 0; i < m->n; i++) {
-        ph_str mark = m->at[i];
-        size_t k = 0;
-        if (mark.n <= most || mark.n > s.n - at || (inside && word_char(mark.p[0])))
-            continue;
-        while (k < mark.n && lower(s.p[at + k]) == lower(mark.p[k]))
-            k++;
-        if (k == mark.n)
-            most = k;
+        size_t n = inside && word_char(m->at[i].p[0]) ? 0 : reads_like(m->at[i], s, at);
+        most = n > most ? n : most;
     }
     return most;
 }
@@ -114,12 +125,11 @@ static bool breaks_line(uint32_t cp)
     return cp <= 0x20 || (cp >= 0x7F && cp <= 0xA0) || cp == 0x2028 || cp == 0x2029;
 }
 
-phial_status ph_answer_escape(ph_buf *out, ph_str s, const phial_preset *preset, phial_error *err)
+/* One line with single blanks, none at its ends. */
+static void add_line(ph_buf *out, ph_str s)
 {
-    marks m;
-    phial_status st = list_marks(&m, preset, err);
     bool blank = false, begun = false;
-    for (size_t at = 0, len; at < s.n && st == PHIAL_OK; at += len) {
+    for (size_t at = 0, len; at < s.n; at += len) {
         uint32_t cp = ph_utf8_decode((const uint8_t *)s.p + at, s.n - at, &len);
         if (cp != PH_UTF8_INVALID && breaks_line(cp)) {
             blank = begun;
@@ -129,8 +139,15 @@ phial_status ph_answer_escape(ph_buf *out, ph_str s, const phial_preset *preset,
             ph_buf_add_byte(out, ' ');
         blank = false;
         begun = true;
+        ph_buf_add(out, s.p + at, len);
+    }
+}
+
+static void add_escaped(ph_buf *out, ph_str s, const marks *m)
+{
+    for (size_t at = 0, len; at < s.n; at += len) {
         bool inside = at > 0 && (uint8_t)s.p[at - 1] < 0x80 && word_char(s.p[at - 1]);
-        size_t number = number_at(s, at), mark = number ? 0 : mark_at(&m, s, at, inside);
+        size_t number = number_at(s, at), mark = number ? 0 : mark_at(m, s, at, inside);
         if (number) {
             ph_buf_addf(out, "(%.*s)", (int)(number - 2), s.p + at + 1);
             len = number;
@@ -142,11 +159,30 @@ phial_status ph_answer_escape(ph_buf *out, ph_str s, const phial_preset *preset,
             ph_buf_add_byte(out, ' ');
         } else if (s.p[at] == '<' && at + 1 < s.n && s.p[at + 1] == '|') {
             ph_buf_add_str(out, "< ");
+            len = 1;
         } else {
+            ph_utf8_decode((const uint8_t *)s.p + at, s.n - at, &len);
             ph_buf_add(out, s.p + at, len);
         }
     }
-    return st == PHIAL_OK ? ph_buf_status(out, err) : st;
+}
+
+phial_status ph_answer_escape(ph_buf *out, ph_str s, const phial_preset *preset, phial_error *err)
+{
+    marks m;
+    ph_buf line;
+    ph_buf_init(&line, 0);
+    phial_status st = list_marks(&m, preset, err);
+    if (st == PHIAL_OK) {
+        add_line(&line, s);
+        st = ph_buf_status(&line, err);
+    }
+    if (st == PHIAL_OK) {
+        add_escaped(out, (ph_str){line.data ? line.data : "", line.len}, &m);
+        st = ph_buf_status(out, err);
+    }
+    ph_buf_free(&line);
+    return st;
 }
 
 /* --- the prompt --- */

@@ -35,6 +35,7 @@ typedef struct run {
     ph_walk *walk;
     ph_jsonl *jsonl;
     ph_buf origin;       /* the JSONL file's absolute path */
+    ph_buf self;         /* the collection's */
     bool unnamed_failed; /* a line without _id: what it was is not known */
     id_set seen;         /* documents that the JSONL file has */
     ph_doc_writer writer;
@@ -147,20 +148,46 @@ static phial_status name_file(run *r, ph_task *t, phial_error *err)
     return st == PHIAL_OK ? ph_buf_status(&t->name, err) : st;
 }
 
+/* The collection, or what SQLite keeps beside it. */
+static bool is_self(const run *r, ph_str source)
+{
+    static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
+    size_t n = r->self.len;
+    if (source.n < n || memcmp(source.p, r->self.data, n) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        if (ph_str_eq((ph_str){source.p + n, source.n - n}, ph_str_from(ends[i])))
+            return true;
+    }
+    return false;
+}
+
+/* The next of the walk, without the collection itself where it lies in one of the folders. */
+static phial_status walk_on(run *r, ph_walk_item *item, ph_buf *source, bool *more,
+                            phial_error *err)
+{
+    phial_status st;
+    do {
+        st = ph_walk_next(r->walk, item, more, err);
+        if (st == PHIAL_OK && *more)
+            st = ph_walk_absolute(source, item->path, err);
+    } while (st == PHIAL_OK && *more && !item->named && is_self(r, str_of(source)));
+    return st;
+}
+
 static phial_status next_file(run *r, ph_task *t, bool *more, phial_error *err)
 {
     ph_walk_item item;
-    phial_status st = ph_walk_next(r->walk, &item, more, err);
+    phial_status st = walk_on(r, &item, &t->source, more, err);
     if (st != PHIAL_OK || !*more)
         return st;
     ph_buf_add_str(&t->path, item.path);
-    st = ph_walk_absolute(&t->source, item.path, err);
-    if (st == PHIAL_OK)
-        st = ph_buf_status(&t->path, err);
+    st = ph_buf_status(&t->path, err);
     if (st != PHIAL_OK)
         return st;
     t->kind = item.reason ? PH_TASK_FAILED : PH_TASK_FILE;
     t->missing = item.missing;
+    t->named = item.named;
     if (item.reason)
         ph_buf_add_str(&t->why, item.reason);
     if (t->path.len > PH_NAME_MAX) {
@@ -331,7 +358,8 @@ static phial_status end_failed(run *r, const ph_task *task, const ph_part *part,
         const phial_index_event e = {.outcome = PHIAL_INDEX_FAILED,
                                      .path = {path.p, path.n},
                                      .reason = {why.p, why.n},
-                                     .locked = part->locked};
+                                     .locked = part->locked,
+                                     .missing = task->missing && task->named};
         r->o->event(r->o->user, &e);
     }
     return st;
@@ -382,29 +410,82 @@ static bool below(ph_str path, ph_str root)
            (path.n == root.n || path.p[root.n] == '/' || root.p[root.n - 1] == '/');
 }
 
-static phial_status is_vanished(const run *r, ph_str source, ph_buf *scratch, bool *vanished,
+/* A path that was named. */
+typedef struct root {
+    char *path; /* absolute; owned */
+    bool known; /* a document lies there, or did until now */
+} root;
+
+static void free_roots(root *roots, size_t n)
+{
+    for (size_t i = 0; roots && i < n; i++)
+        ph_free(roots[i].path);
+    ph_free(roots);
+}
+
+static phial_status list_roots(const run *r, root **out, phial_error *err)
+{
+    ph_buf clean, absolute;
+    ph_buf_init(&clean, 0);
+    ph_buf_init(&absolute, 0);
+    phial_status st = PHIAL_OK;
+    root *roots = ph_alloc(r->o->n_paths + 1, sizeof *roots, err);
+    if (!roots)
+        return PHIAL_ERR_NO_MEMORY;
+    for (size_t i = 0; st == PHIAL_OK && i < r->o->n_paths; i++) {
+        ph_buf_clear(&clean);
+        ph_buf_clear(&absolute);
+        st = ph_walk_clean(&clean, r->o->paths[i], err);
+        if (st == PHIAL_OK && clean.len > 0)
+            st = ph_walk_absolute(&absolute, clean.data, err);
+        if (st == PHIAL_OK && !(roots[i].path = ph_strndup(str_of(&absolute).p, absolute.len, err)))
+            st = PHIAL_ERR_NO_MEMORY;
+    }
+    ph_buf_free(&clean);
+    ph_buf_free(&absolute);
+    if (st != PHIAL_OK)
+        free_roots(roots, r->o->n_paths);
+    else
+        *out = roots;
+    return st;
+}
+
+static phial_status is_vanished(const run *r, ph_str source, root *roots, bool *vanished,
                                 phial_error *err)
 {
-    phial_status st = PHIAL_OK;
     struct stat s;
+    bool wanted = false;
     *vanished = false;
-    for (size_t i = 0; st == PHIAL_OK && i < r->o->n_paths && !*vanished; i++) {
-        ph_buf clean;
-        ph_buf_init(&clean, 0);
-        st = ph_walk_clean(&clean, r->o->paths[i], err);
-        if (st == PHIAL_OK)
-            st = ph_walk_absolute(scratch, clean.data, err);
-        ph_buf_free(&clean);
-        if (st != PHIAL_OK || !below(source, str_of(scratch)))
-            continue;
-        char *path = ph_strndup(source.p, source.n, err);
-        if (!path)
-            return PHIAL_ERR_NO_MEMORY;
-        *vanished = stat(path, &s) != 0 && (errno == ENOENT || errno == ENOTDIR);
-        ph_free(path);
-        break;
+    for (size_t i = 0; i < r->o->n_paths; i++) {
+        if (below(source, ph_str_from(roots[i].path)))
+            wanted = roots[i].known = true;
     }
-    return st;
+    if (!wanted)
+        return PHIAL_OK;
+    char *path = ph_strndup(source.p, source.n, err);
+    if (!path)
+        return PHIAL_ERR_NO_MEMORY;
+    *vanished = stat(path, &s) != 0 && (errno == ENOENT || errno == ENOTDIR);
+    ph_free(path);
+    return PHIAL_OK;
+}
+
+/* Pruning tells what is no more; what never was is a mistake, and told as one. */
+static void tell_unknown(run *r, const root *roots)
+{
+    struct stat s;
+    for (size_t i = 0; i < r->o->n_paths; i++) {
+        const char *path = r->o->paths[i];
+        if (roots[i].known || lstat(path, &s) == 0 || errno != ENOENT)
+            continue;
+        const phial_index_event e = {.outcome = PHIAL_INDEX_FAILED,
+                                     .path = {path, strlen(path)},
+                                     .reason = {"no such file", strlen("no such file")},
+                                     .missing = true};
+        r->result->n_failed++;
+        if (r->o->event)
+            r->o->event(r->o->user, &e);
+    }
 }
 
 static phial_status prune_one(run *r, int64_t id, phial_error *err)
@@ -428,10 +509,10 @@ static phial_status prune(run *r, phial_error *err)
 {
     int64_t id = 0;
     bool row = true;
-    ph_buf name, scratch;
+    ph_buf name;
+    root *roots = NULL;
     ph_buf_init(&name, 0);
-    ph_buf_init(&scratch, 0);
-    phial_status st = PHIAL_OK;
+    phial_status st = list_roots(r, &roots, err);
     while (st == PHIAL_OK && row) {
         sqlite3_stmt *s;
         bool gone = false;
@@ -448,7 +529,7 @@ static phial_status prune(run *r, phial_error *err)
         ph_buf_add(&name, text.p, text.n);
         st = ph_buf_status(&name, err);
         if (st == PHIAL_OK && source.n > 0)
-            st = is_vanished(r, source, &scratch, &gone, err);
+            st = is_vanished(r, source, roots, &gone, err);
         else if (st == PHIAL_OK && origin.n > 0 && r->jsonl && !r->unnamed_failed)
             gone = ph_str_eq(origin, str_of(&r->origin)) && !set_has(&r->seen, id);
         sqlite3_reset(s);
@@ -461,8 +542,10 @@ static phial_status prune(run *r, phial_error *err)
         if (st == PHIAL_OK && !tick(r))
             st = ph_err_set(err, PHIAL_ERR_CANCELLED, "interrupted");
     }
+    if (st == PHIAL_OK)
+        tell_unknown(r, roots);
+    free_roots(roots, r->o->n_paths);
     ph_buf_free(&name);
-    ph_buf_free(&scratch);
     return st;
 }
 
@@ -568,6 +651,7 @@ phial_status phial_collection_index(phial_collection *c, const phial_index_optio
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     run r = {.c = c, .o = &o, .result = &own};
     ph_buf_init(&r.origin, 0);
+    ph_buf_init(&r.self, 0);
     ph_ingest_options io = {.n_jobs = o.n_jobs, .quick = o.quick};
     ph_extract_options_default(&io.extract);
     ph_chunk_options_default(&io.chunks);
@@ -578,6 +662,8 @@ phial_status phial_collection_index(phial_collection *c, const phial_index_optio
                           ? ph_mutex_new(&r.lock, err)
                           : ph_err_set(err, PHIAL_ERR_ARGUMENT,
                                        "%s: the collection is open for reading only", c->path);
+    if (st == PHIAL_OK)
+        st = ph_walk_absolute(&r.self, c->path, err);
     if (st == PHIAL_OK)
         st = chunk_sizes(&r, &io.chunks, err);
     if (st == PHIAL_OK) {
@@ -604,6 +690,7 @@ phial_status phial_collection_index(phial_collection *c, const phial_index_optio
     ph_jsonl_close(r.jsonl);
     ph_mutex_free(r.lock);
     ph_buf_free(&r.origin);
+    ph_buf_free(&r.self);
     ph_free(r.seen.slots);
     return st;
 }

@@ -41,6 +41,7 @@ typedef struct ph_task {
     ph_buf line;
     ph_buf why;
     bool missing;        /* FAILED because it is not there */
+    bool named;          /* on the command line, not found in a folder */
     uint64_t done_bytes; /* of the source, for progress */
     ph_task_known known;
 } ph_task;

@@ -174,14 +174,15 @@ static phial_status enter(ph_walk *w, bool named, ph_walk_item *item, bool *is_i
                           phial_error *err)
 {
     struct stat st, link;
-    *item = (ph_walk_item){.path = w->path.data};
+    *item = (ph_walk_item){.path = w->path.data ? w->path.data : "", .named = named};
     *is_item = true;
-    if (lstat(w->path.data, &link) != 0 || stat(w->path.data, &st) != 0) {
+    if (lstat(item->path, &link) != 0 || stat(item->path, &st) != 0) {
         item->missing = errno == ENOENT;
-        item->reason = errno == ENOENT   ? "no such file"
-                       : errno == EACCES ? "permission denied"
-                       : errno == ELOOP  ? "a link that leads to itself"
-                                         : "cannot be looked at";
+        item->reason = errno == ENOENT         ? "no such file"
+                       : errno == EACCES       ? "permission denied"
+                       : errno == ELOOP        ? "a link that leads to itself"
+                       : errno == ENAMETOOLONG ? "its path is too long"
+                                               : "cannot be looked at";
         return PHIAL_OK;
     }
     if (!S_ISDIR(st.st_mode)) {
@@ -269,7 +270,7 @@ phial_status ph_walk_clean(ph_buf *out, const char *path, phial_error *err)
         p += n;
         p += strspn(p, "/");
     }
-    if (out->len == 0)
+    if (out->len == 0 && *path)
         ph_buf_add_str(out, ".");
     return ph_buf_status(out, err);
 }

@@ -23,7 +23,8 @@ typedef struct ph_walk_item {
     const char *path;   /* borrowed until the next call */
     const char *reason; /* NULL: a file (or what is named and is neither file nor folder);
                            otherwise why this is not read */
-    bool missing;       /* named, and not there */
+    bool named;         /* one of paths itself, not found below one */
+    bool missing;       /* not there */
 } ph_walk_item;
 
 /* paths are borrowed. batch: names held of one folder; 0: PH_WALK_BATCH. */
@@ -33,7 +34,7 @@ void ph_walk_free(ph_walk *walk);
 /* *more is false behind the last. Errors: NO_MEMORY. */
 phial_status ph_walk_next(ph_walk *walk, ph_walk_item *item, bool *more, phial_error *err);
 
-/* "a//b/./c/" becomes "a/b/c"; ".." stays. */
+/* "a//b/./c/" becomes "a/b/c"; ".." stays, and nothing stays nothing. */
 phial_status ph_walk_clean(ph_buf *out, const char *path, phial_error *err);
 /* The absolute path: links in the folder's part resolved, the last name as it is. */
 phial_status ph_walk_absolute(ph_buf *out, const char *path, phial_error *err);
