@@ -183,6 +183,13 @@ static void test_reembed_and_export(void **state)
     assert_non_null(strstr(r->err, "reembed"));
     expect(3, "$PHIAL search plain.phial oil --mode dense");
     expect(0, "$PHIAL collection reembed plain.phial && $PHIAL collection check plain.phial");
+    /* What it says of its embedder cannot be used: only another naming of it helps. */
+    sql("plain.phial", "UPDATE embedder_facts SET value=x'37' WHERE name='recipe'");
+    r = expect(3, "$PHIAL search plain.phial oil");
+    assert_non_null(strstr(r->err, "phial collection reembed --embedder MODEL"));
+    expect(3, "$PHIAL collection reembed plain.phial");
+    expect(0, "$PHIAL collection reembed plain.phial --embedder bert");
+    expect(0, "$PHIAL search plain.phial oil && $PHIAL collection check plain.phial");
 }
 
 /* Vectors of an earlier fast arithmetic are not mixed with today's; those of exact arithmetic are

@@ -39,19 +39,10 @@ phial_status ph_vectors_open_maker(phial_embedder **out, phial_collection *c, co
     phial_vectors_info info = {.size = sizeof info};
     phial_embedder_options o;
     const char *path = ph_args_str(args, "embedder");
-    *out = NULL;
-    phial_embedder_options_default(&o);
-    phial_status st = phial_collection_get_vectors(c, &info, err);
-    if (st != PHIAL_OK)
-        return st;
     bool pooling = ph_args_has(args, "pooling"), normalize = ph_args_flag(args, "normalize"),
          math = ph_args_has(args, "math");
-    if (!info.present && !path && !again) {
-        if (pooling || normalize || math || ph_args_has(args, "whiten"))
-            return ph_err_set(err, PHIAL_ERR_ARGUMENT,
-                              "the collection has no vectors; --embedder names who makes them");
-        return PHIAL_OK;
-    }
+    *out = NULL;
+    phial_embedder_options_default(&o);
     if (pooling)
         o.pooling = (phial_pooling)ph_args_choice(args, "pooling");
     if (normalize)
@@ -59,11 +50,23 @@ phial_status ph_vectors_open_maker(phial_embedder **out, phial_collection *c, co
     if (math)
         o.math = ph_args_choice(args, "math") == 1 ? PHIAL_MATH_FAST : PHIAL_MATH_EXACT;
     o.n_threads = (int)ph_args_int(args, "threads");
-    /* With another pooling everything is as the model wants it, not as the collection has it. */
-    if (path && (!info.present || again))
+    /* What the collection says of its embedder may be what is to be mended. */
+    if (path && again)
         return phial_embedder_open(out, path, &o, err);
+    phial_status st = phial_collection_get_vectors(c, &info, err);
+    if (st != PHIAL_OK)
+        return st;
+    if (path && !info.present)
+        return phial_embedder_open(out, path, &o, err);
+    if (!info.present && !again) {
+        if (pooling || normalize || math || ph_args_has(args, "whiten"))
+            return ph_err_set(err, PHIAL_ERR_ARGUMENT,
+                              "the collection has no vectors; --embedder names who makes them");
+        return PHIAL_OK;
+    }
     if (!again)
         return phial_collection_open_embedder(c, out, path, &o, err);
+    /* With another pooling everything is as the model wants it, not as the collection has it. */
     if (!pooling && !normalize)
         return phial_collection_open_embedder_anew(c, out, NULL, &o, err);
     char *where = info.path.n > 0 ? ph_strndup(info.path.p, info.path.n, err) : NULL;

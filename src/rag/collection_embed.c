@@ -111,12 +111,16 @@ static phial_status take_next(embed_run *r, phial_whiten whiten, phial_error *er
     ph_vector_set set = {0};
     phial_status st = ph_vector_set_id(r->c, true, &r->id, err);
     r->next = true;
+    if (ph_vector_set_lost(st)) {
+        r->id = 0;
+        st = PHIAL_OK;
+    }
     if (st == PHIAL_OK && r->id > 0) {
         st = ph_vector_set_read(r->c, r->id, &set, err);
         bool same = st == PHIAL_OK && ph_vector_set_same(r->c, &set, r->e, NULL) == PHIAL_OK;
         if (st == PHIAL_OK && same)
             st = change_whitening(r->c, &set, whiten, err);
-        else if (st == PHIAL_OK)
+        else if (st == PHIAL_OK || ph_vector_set_lost(st))
             st = ph_vector_set_drop(r->c, r->id, err);
         r->id = same ? r->id : 0;
         ph_vector_set_free(&set);
@@ -124,6 +128,7 @@ static phial_status take_next(embed_run *r, phial_whiten whiten, phial_error *er
     return st == PHIAL_OK && r->id == 0 ? add_set(r, whiten, err) : st;
 }
 
+/* To make all anew, only the whitening of the set before counts, if it can be read. */
 static phial_status choose_set(embed_run *r, phial_error *err)
 {
     ph_vector_set set = {0};
@@ -132,7 +137,7 @@ static phial_status choose_set(embed_run *r, phial_error *err)
         return add_set(r, r->o->whiten, err);
     if (st == PHIAL_OK)
         st = ph_vector_set_read(r->c, r->id, &set, err);
-    if (st == PHIAL_OK && r->o->again) {
+    if (r->o->again && (st == PHIAL_OK || ph_vector_set_lost(st))) {
         st = take_next(r, r->o->whiten ? r->o->whiten : set.whiten, err);
     } else if (st == PHIAL_OK) {
         st = ph_vector_set_same(r->c, &set, r->e, err);
@@ -415,14 +420,12 @@ static phial_status read_set(phial_collection *c, int64_t id, ph_vector_set *set
 /* The set takes the place of the one before. */
 static phial_status take_over(embed_run *r, phial_error *err)
 {
-    int64_t before = 0, through = 0;
+    int64_t through = 0;
     phial_status st = ph_tx_begin(r->c, true, err);
     if (st == PHIAL_OK)
-        st = ph_vector_set_id(r->c, false, &before, err);
-    if (st == PHIAL_OK)
         st = ph_setting_get(r->c, "vectors_through_next", &through, 0, err);
-    if (st == PHIAL_OK && before > 0)
-        st = ph_vector_set_drop(r->c, before, err);
+    if (st == PHIAL_OK)
+        st = ph_vector_set_drop_others(r->c, r->id, err);
     if (st == PHIAL_OK)
         st = ph_setting_put(r->c, "embedder", r->id, err);
     if (st == PHIAL_OK)

@@ -252,22 +252,28 @@ phial_status ph_vector_set_read(phial_collection *c, int64_t id, ph_vector_set *
     sqlite3_stmt *s;
     bool row = false;
     ph_buf b;
+    phial_error why = {0};
     *set = (ph_vector_set){.id = id};
     ph_buf_init(&b, WHITENING_MAX);
-    phial_status st = ph_sql_get(c, PH_SQL_EMBEDDER, &s, err);
+    phial_status st = ph_sql_get(c, PH_SQL_EMBEDDER, &s, &why);
     if (st == PHIAL_OK) {
         sqlite3_bind_int64(s, 1, id);
-        st = ph_sql_step(c, s, &row, err);
+        st = ph_sql_step(c, s, &row, &why);
         if (st == PHIAL_OK)
-            st = row ? read_row(c, s, set, err)
-                     : ph_damaged(c, "the row of its embedder is missing", err);
+            st = row ? read_row(c, s, set, &why)
+                     : ph_damaged(c, "the row of its embedder is missing", &why);
         sqlite3_reset(s);
     }
     if (st == PHIAL_OK)
-        st = read_facts(c, set, &b, err);
+        st = read_facts(c, set, &b, &why);
     ph_buf_free(&b);
     if (st != PHIAL_OK)
         ph_vector_set_free(set);
+    if (ph_vector_set_lost(st))
+        return ph_err_set(err, st, "%s; phial collection reembed --embedder MODEL makes them anew",
+                          why.message);
+    if (st != PHIAL_OK && err)
+        *err = why;
     return st;
 }
 
@@ -353,6 +359,14 @@ phial_status ph_vector_set_drop(phial_collection *c, int64_t id, phial_error *er
     if (st == PHIAL_OK)
         st = ph_sql_do(c, PH_SQL_FACTS_DELETE, id, 0, err);
     return st == PHIAL_OK ? ph_sql_do(c, PH_SQL_EMBEDDER_DELETE, id, 0, err) : st;
+}
+
+phial_status ph_vector_set_drop_others(phial_collection *c, int64_t id, phial_error *err)
+{
+    phial_status st = ph_sql_do(c, PH_SQL_VECTORS_DROP_OTHERS, id, 0, err);
+    if (st == PHIAL_OK)
+        st = ph_sql_do(c, PH_SQL_FACTS_DELETE_OTHERS, id, 0, err);
+    return st == PHIAL_OK ? ph_sql_do(c, PH_SQL_EMBEDDER_DELETE_OTHERS, id, 0, err) : st;
 }
 
 /* What differs, in words; false: nothing that can be named. */

@@ -48,17 +48,26 @@ typedef struct ph_vector_set {
 
 /* The id in the setting: 0 if there is none. next: the one that is being made. */
 phial_status ph_vector_set_id(phial_collection *c, bool next, int64_t *id, phial_error *err);
-/* Inside a transaction. PHIAL_ERR_BAD_INPUT if the row is missing or cannot be. */
+/* Inside a transaction. PHIAL_ERR_BAD_INPUT if the row is missing or cannot be,
+ * PHIAL_ERR_UNSUPPORTED if its vectors are of other texts than this program's: it is lost then.
+ */
 phial_status ph_vector_set_read(phial_collection *c, int64_t id, ph_vector_set *set,
                                 phial_error *err);
 /* Only the fusion, which changes without the vectors. */
 phial_status ph_vector_set_read_fusion(phial_collection *c, ph_vector_set *set, phial_error *err);
 void ph_vector_set_free(ph_vector_set *set);
+/* Whether reading a set failed by what it says, which making all vectors anew mends. */
+static inline bool ph_vector_set_lost(phial_status status)
+{
+    return status == PHIAL_ERR_BAD_INPUT || status == PHIAL_ERR_UNSUPPORTED;
+}
 /* Inside a writing transaction: a new row for the embedder, with where its model is. */
 phial_status ph_vector_set_add(phial_collection *c, phial_embedder *e, phial_whiten whiten,
                                int64_t *id, phial_error *err);
 /* Inside a writing transaction: the row, its facts, its vectors. */
 phial_status ph_vector_set_drop(phial_collection *c, int64_t id, phial_error *err);
+/* Likewise of every other set, those that nothing names any more included. */
+phial_status ph_vector_set_drop_others(phial_collection *c, int64_t id, phial_error *err);
 /* PHIAL_ERR_ARGUMENT with the reason if the embedder is another than the set's. */
 phial_status ph_vector_set_same(phial_collection *c, const ph_vector_set *set, phial_embedder *e,
                                 phial_error *err);

@@ -18,6 +18,7 @@ typedef struct checker {
     void *user;
     phial_check_result *result;
     ph_vector_set sets[2]; /* in use, and being made; id 0: none */
+    int64_t lost[2];       /* those that cannot be read: their vectors are unknown */
     int64_t told;          /* the document that was told last */
     ph_buf name;
 } checker;
@@ -48,8 +49,10 @@ static phial_status check_set(checker *k, int which, phial_error *err)
     phial_status st = ph_vector_set_id(k->c, which == 1, &id, &why);
     if (st == PHIAL_OK && id > 0)
         st = ph_vector_set_read(k->c, id, &k->sets[which], &why);
-    if (st == PHIAL_ERR_BAD_INPUT || st == PHIAL_ERR_UNSUPPORTED)
+    if (ph_vector_set_lost(st)) {
+        k->lost[which] = id;
         return tell(k, 0, why.message, err);
+    }
     if (st != PHIAL_OK && err)
         *err = why;
     return st;
@@ -70,6 +73,8 @@ static phial_status check_rows(checker *k, phial_error *err)
         k->result->n_vectors++;
         if (sqlite3_column_type(s, 3) == SQLITE_NULL)
             wrong = "there is a vector of a chunk that is not there";
+        else if (!set && embedder > 0 && (embedder == k->lost[0] || embedder == k->lost[1]))
+            continue;
         else if (!set)
             wrong = "its vector is of an embedder that is not there";
         else
