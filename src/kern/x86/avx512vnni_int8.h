@@ -63,7 +63,7 @@ VI_INLINE void vi_sum_up(__m512i sums[VI_ROWS][VI_VECS], const uint8_t *q, size_
             __m512i a = _mm512_set1_epi32(four);
 #pragma GCC unroll 3
             for (int v = 0; v < VI_VECS; v++) {
-                sums[i][v] = _mm512_dpbusd_epi32(sums[i][v], a, b[v]);
+                PH_DPBUSD(sums[i][v], a, b[v]);
             }
         }
     }
