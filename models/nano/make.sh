@@ -104,11 +104,10 @@ learn run8 train7.jsonl dev7.jsonl 1200 --from run7/model --lr 4e-4 --lr-end 2e-
 # 9. Words that are nearly real ones: rare tokens in answers, too.
 mix="answer=110,absent=15,dialog=640,passages=110,pages=10,sum=70,story=60,haiku=60,joke=75,"
 mix="${mix}explain=5,code=4,chat=5,copy=18,words=100"
-write train8a.jsonl train 603 --bytes 60000000 15 "$mix"
-write train8b.jsonl train 604 --bytes 60000000 15 "$mix"
-write train8c.jsonl train 605 --bytes 60000000 15 "$mix"
-write train8d.jsonl train 606 --bytes 60000000 15 "$mix"
-[ -e train8.jsonl ] || cat train8a.jsonl train8b.jsonl train8c.jsonl train8d.jsonl >train8.jsonl
+for seed in 603 604 605 606; do
+    write train8-$seed.jsonl train $seed --bytes 60000000 15 "$mix"
+done
+cat train8-60[3-6].jsonl >train8.jsonl
 write dev8.jsonl test 602 -n 1000 15 "$mix"
 learn run9 train8.jsonl dev8.jsonl 17000 --from run8/model --math bf16 --lr 1.5e-3 --lr-end 3e-5 \
     --warmup 100 --steps 17000 --seed 61 --eval-every 1000 --eval-tokens 40000
