@@ -195,7 +195,7 @@ typedef struct ph_kern {
     void (*few)(const ph_few *f);
     ph_dots_fn dots[PH_N_QUANT];         /* NULL: `few` does it; same bits either way */
     unsigned char dots_rows[PH_N_QUANT]; /* of x, at most PH_FAST_DOTS_MAX; 0: PH_FAST_DOTS */
-    bool asks_far; /* dots ask memory for what is next into the second-level cache */
+    bool asks_far; /* dots of AVX-512 ask memory into the second-level cache, as AVX2's do */
     const ph_panel_kind *panels[PH_N_QUANT];
     unsigned char panels_from[PH_N_QUANT]; /* rows of x; 0: as soon as dots do not do it at once */
 
@@ -290,7 +290,7 @@ const char *ph_kern_isa(size_t i);
 #define PH_ISA(name) bool ph_cpu_has_##name(void);
 #include "kern/isa.def"
 #undef PH_ISA
-/* Bytes of a core's first-level cache for data; 0: the CPU does not say. */
+/* Bytes of a core's first-level cache for data, x86 only; 0: the CPU does not say. */
 size_t ph_cpu_first_level(void);
 
 /* What a computation needs to run: table, threads, and work space made once, so that no kernel

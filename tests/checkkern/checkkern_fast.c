@@ -375,8 +375,8 @@ static void few_rows(void **state)
             size_t most = isas[i].kern.dots_rows[quant->index];
             bool takes = dots != NULL && m <= (most != 0 ? most : PH_FAST_DOTS);
             few.split = isas[i].kern.split[quant->index];
-            for (int own = 0; own < 3;
-                 own++) { /* without dots, with them, as a table that asks far */
+            /* Without dots, with them, and with them as in a table that asks far. */
+            for (int own = 0; own < 3; own++) {
                 few.asks_far = own == 2;
                 few.y = check_guarded_new(&got, sizeof want, 4);
                 (own > 0 && takes ? dots : isas[i].kern.few)(&few);
